@@ -1,0 +1,82 @@
+"""Embedded text and its map back to host bytes.
+
+A RUN body, a Makefile recipe, a YAML scalar, an HCL or JSON string: each is read as
+plain text by a parser that knows nothing of the host, and what that parser finds is
+edited in the host. This module does not know any host format: whoever makes a
+projection says which text bytes stand where and how new text is written there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from dockerfix.edits import Edit
+from dockerfix.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Segment(NamedTuple):
+    """`length` text bytes from `text` on stand at `host` in the host file.
+
+    `width` is how many host bytes they take: equal to `length` for text copied as it
+    is; different for an escape such as `$$`, which then maps as one piece.
+    """
+
+    text: int
+    host: int
+    length: int
+    width: int
+
+
+def verbatim(text: bytes) -> bytes:
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """`text`, and where each byte of it stands in the host (segments in text order)."""
+
+    text: bytes
+    segments: tuple[Segment, ...]
+    encode: Callable[[bytes], bytes] = verbatim
+
+    @classmethod
+    def identity(cls, data: bytes, span: Span | None = None) -> Projection:
+        """`data`, or the part of it in `span`, read as it stands."""
+        start, end = span if span is not None else (0, len(data))
+        return cls(data[start:end], (Segment(0, start, end - start, end - start),))
+
+    @classmethod
+    def masked(cls, text: bytes, host: int) -> Projection:
+        """Text of the same length as the host bytes from `host` on, some overwritten."""
+        return cls(text, (Segment(0, host, len(text), len(text)),))
+
+    def host(self, offset: int, *, end: bool = False) -> int:
+        """Host offset of the text byte at `offset`; with `end`, of the place behind byte `offset - 1`."""
+        if end:
+            if offset == 0:
+                return self.segments[0].host if self.segments else 0
+            segment = self._segment(offset - 1)
+            inside = offset - segment.text
+            return segment.host + (segment.width if inside >= segment.length else inside)
+        segment = self._segment(offset)
+        inside = offset - segment.text
+        if inside and segment.length != segment.width:
+            return segment.host + (segment.width if inside >= segment.length else 0)
+        return segment.host + inside
+
+    def host_span(self, span: Span) -> Span:
+        start = self.host(span.start)
+        return Span(start, start if span.empty else self.host(span.end, end=True))
+
+    def edit(self, span: Span, text: bytes) -> Edit:
+        """An edit of the host that puts `text` (not yet encoded) where `span` of the text is."""
+        return Edit(self.host_span(span), self.encode(text))
+
+    def _segment(self, offset: int) -> Segment:
+        at = bisect_right(self.segments, offset, key=lambda segment: segment.text) - 1
+        return self.segments[max(at, 0)]
