@@ -1,0 +1,22 @@
+"""The files that start builds, one module a kind. They know dialects, never indentation.
+
+`ALL` holds the modules, each with `KIND`, `claims(path, head)` and
+`find_calls(path, data, workspace)`; a new kind of caller is a module here and a line in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    ALL: tuple[ModuleType, ...]
+
+
+def __getattr__(name: str) -> object:
+    if name == "ALL":
+        from dockerfix.builders import make, script
+
+        return (script, make)
+    raise AttributeError(name)

@@ -1,0 +1,118 @@
+"""`BuildCall`: one place that starts a build, whatever kind of file it stands in.
+
+A pass asks a call two things: to give a variable as a secret instead of a build
+argument (`take_secret`), and to stop giving a build argument (`drop`). How that is
+written is the business of the call's `Dialect`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dockerfix.edits import Operation
+    from dockerfix.finding import Refusal
+    from dockerfix.source import Span
+
+
+class Value(enum.Enum):
+    """What a build argument's value is made of."""
+
+    ENVIRONMENT = "environment"  # bare `X`, or exactly one variable of the client's shell
+    TEXT = "text"  # anything else that is computed
+    LITERAL = "literal"  # written out in the file
+
+
+@dataclass(frozen=True, slots=True)
+class BuildArg:
+    """`--build-arg NAME[=...]` at one call. `span` is what a rewrite replaces (host bytes).
+
+    `variable` is the one variable that the value is, or None. `exported` says whether that
+    variable is known to be in the client's environment with that value. `always_set` is
+    False for the bare `--build-arg X`, which passes nothing where X is unset, and for
+    conditional flags. `doubt` says what may differ once it is a secret (then a fix that takes
+    it is unsafe).
+    """
+
+    name: str
+    span: Span
+    value: Value
+    variable: str | None = None
+    exported: bool = False
+    always_set: bool = True
+    may_be_empty: bool = True
+    doubt: str = ""
+
+
+class SecretFlag(NamedTuple):
+    """`--secret id=ID,...` that a call already gives. `source` is `env:X`, `file:PATH` or ``."""
+
+    id: str
+    source: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BuildCall:
+    """One start of a build. Paths are relative to the workspace root.
+
+    `dockerfiles` are the files it builds, as far as `linked_by` could tell; `target` is the
+    stage name, None for the last stage, "?" where it could not be resolved. `unresolved`
+    names words that may expand to further flags. `refusal` says that the call cannot take
+    secrets at all (classic builder, kaniko, another machine...).
+    """
+
+    kind: str
+    path: str
+    span: Span
+    tool: str
+    dialect: Dialect = field(compare=False, repr=False)
+    cwd: str | None = ""
+    context: str | None = None
+    dockerfile_argument: str | None = None
+    dockerfiles: tuple[str, ...] = ()
+    linked_by: Literal["flag", "context", "name", "unresolved"] = "unresolved"
+    target: str | None = None
+    args: tuple[BuildArg, ...] = ()
+    secrets: tuple[SecretFlag, ...] = ()
+    ssh: tuple[str, ...] = ()
+    buildkit: Literal["yes", "no", "unknown"] = "unknown"
+    evidence: str = ""
+    unresolved: tuple[str, ...] = ()
+    refusal: Refusal | None = None
+
+    def passes(self, name: str) -> tuple[BuildArg, ...]:
+        return tuple(arg for arg in self.args if arg.name == name)
+
+    def take_secret(
+        self, arg: BuildArg, id: str, source: str | None = None
+    ) -> Sequence[Operation] | Refusal:
+        """Give `arg`'s value as secret `id` instead. `source` (`env:X`, `file:PATH`,
+        `command:...`) comes from the configuration and replaces the value."""
+        return self.dialect.take_secret(self, arg, id, source)
+
+    def add_secret(self, id: str, source: str | None = None) -> Sequence[Operation] | Refusal:
+        """Give a secret that was no build argument before; without `source` the loud bare form."""
+        return self.dialect.add_secret(self, id, source)
+
+    def drop(self, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        """Stop giving `arg`, which nothing reads."""
+        return self.dialect.drop(self, arg)
+
+
+class Dialect(Protocol):
+    """How one kind of file writes what a call gives to a build."""
+
+    def take_secret(
+        self, call: BuildCall, arg: BuildArg, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal: ...
+
+    def add_secret(
+        self, call: BuildCall, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal: ...
+
+    def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal: ...

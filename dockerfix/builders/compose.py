@@ -1,0 +1,340 @@
+"""Compose files: every service that is built is a call.
+
+What a service's build says is gathered from anchors, merge keys, `extends` and the files that
+compose merges with this one; an argument is changed where it is written. Knows compose's rules,
+not YAML's layout. A build from `dockerfile_inline` builds none of the tree's Dockerfiles.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dockerfix.builders import compose_text
+from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
+from dockerfix.finding import Refusal
+from dockerfix.source import Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dockerfix.builders.compose_dialect import Held
+    from dockerfix.formats.yaml import Entry, File, Node
+    from dockerfix.workspace import Workspace
+
+KIND = "compose"
+UNKNOWN = "?"
+DEEPEST = 8
+_NAME = re.compile(r"(?:.*[._-])?compose(?:[._-].*)?\.ya?ml")
+_BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+
+
+def claims(path: str, head: bytes) -> bool:
+    """Whether the file at `path` is called like a compose file."""
+    return _NAME.fullmatch(path.rpartition("/")[2]) is not None
+
+
+def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
+    """A call for each service of the file at `path` that has a build of its own."""
+    if b"build" not in data or b"services" not in data:
+        return
+    from dockerfix.builders.compose_seen import seen
+
+    project = Project(path, data, workspace)
+    if project.file.errors:
+        return
+    evidence = seen(workspace)
+    for name in project.names():
+        service = project.service(name)
+        if service is not None:
+            yield project.call(service, evidence.of(path))
+
+
+class Layer(NamedTuple):
+    """What one file says of a service's build. `folder` is what its paths are relative to."""
+
+    file: File
+    folder: str
+    service: Node
+    build: Node
+
+
+class Service(NamedTuple):
+    """`layers` in order of precedence; those of the file itself come first."""
+
+    name: str
+    key: Span
+    layers: tuple[Layer, ...]
+
+
+@dataclass(eq=False)
+class Project:
+    """One compose file and those that compose merges with it."""
+
+    path: str
+    data: bytes
+    workspace: Workspace
+
+    @cached_property
+    def file(self) -> File:
+        return _parse(self.path, self.data)
+
+    @property
+    def folder(self) -> str:
+        return posixpath.dirname(self.path)
+
+    @cached_property
+    def environment(self) -> dict[str, str]:
+        """What `.env` beside the file sets."""
+        data = self._read(posixpath.join(self.folder, ".env"))
+        return {} if data is None else compose_text.read_environment(data)
+
+    @cached_property
+    def merged(self) -> tuple[File, ...]:
+        """The files whose services this one adds to, or that add to it unasked."""
+        name = self.path.rpartition("/")[2]
+        found = []
+        for base in _BASES:
+            stem, _, suffix = base.rpartition(".")
+            others = [f"{stem}.override.yml", f"{stem}.override.yaml"] if name == base else []
+            if name != base and name not in _BASES and suffix:
+                others = [base]
+            for other in others:
+                path = posixpath.join(self.folder, other)
+                data = self._read(path)
+                if data is not None:
+                    found.append(_parse(path, data))
+        return tuple(found)
+
+    def _read(self, path: str) -> bytes | None:
+        if not self.workspace.exists(path):
+            return None
+        try:
+            return self.workspace.read(path)
+        except Exception:  # an unreadable file is told of by whoever reads it as a file
+            return None
+
+    # -- services -------------------------------------------------------------
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.file.entries(self.file.get(self.file.root, "services")))
+
+    def service(self, name: str) -> Service | None:
+        """The service, if this file (or an anchor of it) gives it a `build`."""
+        entry = self.file.entries(self.file.get(self.file.root, "services")).get(name)
+        if entry is None or self.file.get(entry.value, "build") is None:
+            return None
+        layers = list(self._layers(self.file, self.path, name, 0))
+        for other in self.merged:
+            layers += self._layers(other, other.source.path, name, 0)
+        return Service(name, entry.key.span, tuple(layers)) if layers else None
+
+    def _layers(self, file: File, path: str, name: str, depth: int) -> Iterator[Layer]:
+        service = file.get(file.root, "services", name)
+        if service is None or depth > DEEPEST:
+            return
+        build = file.get(service, "build")
+        if build is not None:
+            yield Layer(file, posixpath.dirname(path), service, build)
+        extends = file.get(service, "extends")
+        if extends is None:
+            return
+        base = file.text(extends) or file.text(file.get(extends, "service"))
+        other = file.text(file.get(extends, "file"))
+        if base is None or (base == name and other is None):
+            return
+        if other is None:
+            yield from self._layers(file, path, base, depth + 1)
+            return
+        where = posixpath.normpath(posixpath.join(posixpath.dirname(path), other))
+        data = self._read(where) if not where.startswith("..") else None
+        if data is not None:
+            yield from self._layers(_parse(where, data), where, base, depth + 1)
+
+    # -- calls ----------------------------------------------------------------
+
+    def call(
+        self, service: Service, evidence: tuple[Literal["yes", "no", "unknown"], str, Refusal | None]
+    ) -> BuildCall:
+        from dockerfix.builders.compose_dialect import ComposeDialect
+        from dockerfix.formats.yaml import Map
+
+        own = service.layers[0]
+        places = dict(self._places(service))
+        service_map = own.file.resolve(own.service)
+        assert isinstance(service_map, Map)
+        args = tuple(
+            argument(held.file, held.member) for held in places.values()
+        )
+        dialect = ComposeDialect(
+            own.file.source.path,
+            own.file,
+            service_map,
+            own.build,
+            {held.span: held for held in places.values()},
+            self._variables,
+            tuple(held.span for held in places.values() if held.file is own.file),
+        )
+        buildkit, why, refusal = evidence
+        context, dockerfile, inline = self._linking(service)
+        return BuildCall(
+            KIND,
+            self.path,
+            service.key,
+            "compose",
+            dialect,
+            "",
+            None if inline else context,
+            None if inline else dockerfile,
+            (),
+            "context" if inline else "unresolved",
+            self._target(service),
+            args,
+            tuple(self._secrets(service)),
+            (),
+            buildkit,
+            why,
+            ("args",) if self._odd_args(service) else (),
+            refusal,
+        )
+
+    def _linking(self, service: Service) -> tuple[str | None, str | None, bool]:
+        """Context and Dockerfile (both from the root), and whether the Dockerfile is inline."""
+        context = dockerfile = None
+        for layer in service.layers:
+            build = layer.build
+            text = layer.file.text(build)
+            if layer.file.get(build, "dockerfile_inline") is not None:
+                return None, None, True
+            if dockerfile is None:
+                dockerfile = layer.file.text(layer.file.get(build, "dockerfile"))
+            if context is None:
+                said = text if text is not None else layer.file.text(layer.file.get(build, "context"))
+                if said is not None:
+                    context = self._path(layer.folder, said)
+        if context is None and dockerfile is not None:
+            context = self._path(service.layers[-1].folder, ".")
+        if dockerfile is None:
+            return context, None, False
+        said = compose_text.resolved(dockerfile, self.environment)
+        if said is None or context is None or context == UNKNOWN:
+            return context, UNKNOWN, False
+        if "://" in context or said.startswith("/"):
+            return context, said, False
+        return context, posixpath.normpath(posixpath.join(context, said)), False
+
+    def _path(self, folder: str, text: str) -> str:
+        value = compose_text.resolved(text, self.environment)
+        if value is None:
+            return UNKNOWN
+        if "://" in value or value.startswith(("/", "~", "git@")):
+            return value
+        return posixpath.normpath(posixpath.join(folder, value or "."))
+
+    def _target(self, service: Service) -> str | None:
+        for layer in service.layers:
+            text = layer.file.text(layer.file.get(layer.build, "target"))
+            if text:
+                return compose_text.resolved(text, self.environment) or UNKNOWN
+        return None
+
+    def _places(self, service: Service) -> Iterator[tuple[str, Held]]:
+        """Each argument with the place of the layer that decides it."""
+        seen: set[str] = set()
+        for layer in service.layers:
+            for name, held in places(layer.file, layer.build):
+                if name not in seen:
+                    seen.add(name)
+                    if layer.file.source.path == self.path:
+                        yield name, held
+
+    def _odd_args(self, service: Service) -> bool:
+        """Whether `args:` is something that cannot be read."""
+        from dockerfix.formats.yaml import List, Map
+
+        for layer in service.layers:
+            entry = layer.file.entries(layer.build).get("args")
+            held = layer.file.resolve(entry.value) if entry is not None else None
+            if held is not None and not isinstance(held, Map | List) and layer.file.text(held):
+                return True
+        return False
+
+    @cached_property
+    def _variables(self) -> dict[str, frozenset[str]]:
+        """The variables that each argument of the file is taken from, by any service."""
+        found: dict[str, set[str]] = {}
+        for name in self.names():
+            build = self.file.get(self.file.root, "services", name, "build")
+            for arg_name, held in places(self.file, build):
+                variable = argument(held.file, held.member).variable
+                if variable is not None:
+                    found.setdefault(arg_name, set()).add(variable)
+        return {name: frozenset(variables) for name, variables in found.items()}
+
+    def _secrets(self, service: Service) -> Iterator[SecretFlag]:
+        for layer in service.layers:
+            file = layer.file
+            for item in file.items(file.get(layer.build, "secrets")):
+                source = file.text(item) or file.text(file.get(item, "source")) or ""
+                target = file.text(file.get(item, "target")) or source
+                top = file.get(file.root, "secrets", source)
+                variable = file.text(file.get(top, "environment"))
+                held = file.text(file.get(top, "file"))
+                said = f"env:{variable}" if variable else f"file:{held}" if held else ""
+                yield SecretFlag(target.rpartition("/")[2], said, item.span)
+
+
+def places(file: File, build: Node | None) -> Iterator[tuple[str, Held]]:
+    """Name and place of each argument in the build's `args`, anchors and merges followed."""
+    from dockerfix.builders.compose_dialect import Held
+    from dockerfix.formats.yaml import List, Map
+
+    entry = file.entries(build).get("args")
+    held = file.resolve(entry.value) if entry is not None else None
+    if isinstance(held, Map):
+        for name, one in file.entries(held).items():
+            owner = file.owners.get(id(one.key))
+            if owner is not None and isinstance(owner[0], Map):
+                yield name, Held(file, owner[0], one)
+    elif isinstance(held, List):
+        for item in held.items:
+            text = file.text(item.value)
+            if text:
+                yield text.partition("=")[0], Held(file, held, item)
+
+
+def argument(file: File, member: Entry | object) -> BuildArg:
+    """What an entry of a map or an item of a list passes."""
+    from dockerfix.formats.yaml import Entry, Item, Scalar
+
+    if isinstance(member, Entry):
+        value = file.resolve(member.value)
+        name = member.name
+        bare = value is None or (isinstance(value, Scalar) and value.null)
+        text = file.text(value) or ""
+    else:
+        assert isinstance(member, Item)
+        name, equals, text = (file.text(member.value) or "").partition("=")
+        bare = not equals
+    if bare:
+        return BuildArg(name, member.span, Value.ENVIRONMENT, name, True, False)
+    variable = compose_text.one_variable(text)
+    if variable is not None:
+        return BuildArg(name, member.span, Value.ENVIRONMENT, variable, True)
+    literal = compose_text.literal(text)
+    if literal is not None:
+        return BuildArg(name, member.span, Value.LITERAL, None, False, True, not literal)
+    filled = any(
+        (one.text or one.operator in (":?", "?")) or (one.operator == ":-" and one.word)
+        for one in compose_text.parts(text)
+    )
+    return BuildArg(name, member.span, Value.TEXT, None, False, True, not filled)
+
+
+def _parse(path: str, data: bytes) -> File:
+    from dockerfix.formats import yaml
+
+    return yaml.parse(Source(path, data))

@@ -1,0 +1,224 @@
+"""Which Dockerfiles a build call builds: by `-f`, by context, else by its arguments' names.
+
+Paths are relative to the workspace root. Where a script starts is not known: the root, the
+script's own folder and the folders between are tried, and what exists there decides. Knows
+nothing of how a call is written.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from dockerfix.shell.values import SCRIPT_DIR, START_DIR, WORK_TREE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from dockerfix.builders.call import BuildCall
+    from dockerfix.syntax.nodes import Dockerfile
+    from dockerfix.workspace import Workspace
+
+Link = Literal["flag", "context", "name", "unresolved"]
+STARTS_ANYWHERE = frozenset({"shell"})
+"""Kinds of file whose working directory at the start is not known."""
+
+UNKNOWN = "?"
+_REMOTE = re.compile(
+    r"^(?:[a-z][a-z0-9+.-]*://|git@|github\.com/|[^/]+@[^/]+:)|\.git(?:#.*)?$", re.I
+)
+
+
+def link(
+    calls: Iterable[BuildCall], dockerfiles: Mapping[str, Dockerfile], workspace: Workspace
+) -> tuple[BuildCall, ...]:
+    """`calls` with `dockerfiles` and `linked_by` filled in.
+
+    Calls at one place (rounds of a loop, call sites of a function), and calls that share a
+    flag which they cannot change alone, each get all Dockerfiles of the group.
+    """
+    linker = _Linker(dockerfiles, workspace)
+    found = [linker.one(call) for call in calls]
+    groups: dict[object, list[int]] = defaultdict(list)
+    for index, call in enumerate(found):
+        groups[call.path, call.span].append(index)
+        for shared in getattr(call.dialect, "shared", ()):
+            groups[call.path, shared].append(index)
+    for members in groups.values():
+        together = sorted({path for index in members for path in found[index].dockerfiles})
+        if len(members) == 1 or len(together) < 2:
+            continue
+        for index in members:
+            if found[index].dockerfiles:
+                found[index] = replace(found[index], dockerfiles=tuple(together))
+    return tuple(found)
+
+
+def calls_for(path: str, calls: Iterable[BuildCall]) -> tuple[BuildCall, ...]:
+    """The calls that build the Dockerfile `path`."""
+    return tuple(call for call in calls if path in call.dockerfiles)
+
+
+def unlinked_with(name: str, calls: Iterable[BuildCall]) -> tuple[BuildCall, ...]:
+    """The calls that pass `name` and could not be tied to any Dockerfile."""
+    return tuple(call for call in calls if call.linked_by == "unresolved" and call.passes(name))
+
+
+def context_folders(call: BuildCall, path: str, workspace: Workspace) -> tuple[str, ...]:
+    """The folders of the root that `call`, which builds the Dockerfile `path`, may send as its
+    context; none if that is not known or lies elsewhere."""
+    context, file = call.context, call.dockerfile_argument
+    if context is None or _remote(context):
+        return ()
+    found, certain = [], []
+    for start in _Linker({}, workspace)._folders(call):
+        folder = _under(start, context, call.path)
+        if folder is None or not workspace.is_folder(folder):
+            continue
+        found.append(folder)
+        own = posixpath.dirname(path) if file is None else _under(start, file, call.path)
+        if own == (folder if file is None else path):
+            certain.append(folder)
+    return tuple(dict.fromkeys(certain or found))
+
+
+def starting_folders(path: str) -> tuple[str, ...]:
+    """Where a script at `path` may be started: the root, its own folder, those between."""
+    folder = posixpath.dirname(path)
+    folders = [""]
+    for piece in folder.split("/") if folder else ():
+        folders.append(posixpath.join(folders[-1], piece))
+    return tuple(folders)
+
+
+class _Linker:
+    def __init__(self, dockerfiles: Mapping[str, Dockerfile], workspace: Workspace) -> None:
+        self.dockerfiles = dockerfiles
+        self.workspace = workspace
+        self.declared: dict[str, tuple[str, ...]] = {}
+
+    def one(self, call: BuildCall) -> BuildCall:
+        paths, by = self._by_path(call)
+        if len(paths) > 1:
+            paths, by = self._narrowed(call, paths), "name"
+        if not paths:
+            paths, by = self._by_name(call), "name"
+        return replace(call, dockerfiles=tuple(paths), linked_by=by if paths else "unresolved")
+
+    def _by_path(self, call: BuildCall) -> tuple[Sequence[str], Link]:
+        file, context = call.dockerfile_argument, call.context
+        if (context is not None and _remote(context)) or file == "-":
+            return (), "unresolved"
+        found: list[str] = []
+        by: Link = "flag" if file is not None else "context"
+        for folder in self._folders(call):
+            if file is not None:
+                hit = self._file(_under(folder, file, call.path))
+            elif context is None:
+                hit = None
+            else:
+                hit = self._in_folder(_under(folder, context, call.path), call.tool)
+            if hit is not None and hit not in found:
+                found.append(hit)
+        return found, by
+
+    def _folders(self, call: BuildCall) -> tuple[str, ...]:
+        cwd = call.cwd
+        if cwd is None:
+            # An argument that does not depend on the working directory still links.
+            return (UNKNOWN,)
+        if call.kind not in STARTS_ANYWHERE:
+            folder = _under("", cwd, call.path)
+            return () if folder is None else (folder,)
+        folders = [_under(start, cwd, call.path) for start in starting_folders(call.path)]
+        return tuple(dict.fromkeys(one for one in folders if one is not None))
+
+    def _file(self, path: str | None) -> str | None:
+        if path is None:
+            return None
+        if path in self.dockerfiles:
+            return path
+        if not self.workspace.exists(path):
+            return None
+        real = self.workspace.canonical(path)
+        return real if real in self.dockerfiles else path
+
+    def _in_folder(self, folder: str | None, tool: str) -> str | None:
+        if folder is None:
+            return None
+        names: tuple[str, ...] = ("Dockerfile", "dockerfile")
+        if any(one in tool for one in ("podman", "buildah")):
+            names = ("Containerfile", *names)
+        hits = (self._file(posixpath.join(folder, name)) for name in names)
+        return next((hit for hit in hits if hit is not None), None)
+
+    def _narrowed(self, call: BuildCall, paths: Sequence[str]) -> Sequence[str]:
+        """Of several Dockerfiles that exist, those that take what the call passes."""
+        if not call.args:
+            return paths
+        counts = {
+            path: sum(path in self._declaring(arg.name) for arg in call.args) for path in paths
+        }
+        best = max(counts.values())
+        return [path for path in paths if counts[path] == best] if best else paths
+
+    def _by_name(self, call: BuildCall) -> Sequence[str]:
+        found = {paths[0] for arg in call.args if len(paths := self._declaring(arg.name)) == 1}
+        if len(found) != 1:
+            return ()
+        # All that is declared anywhere must be declared there.
+        (path,) = found
+        known = [paths for arg in call.args if (paths := self._declaring(arg.name))]
+        return (path,) if all(path in paths for paths in known) else ()
+
+    def _declaring(self, name: str) -> tuple[str, ...]:
+        """The Dockerfiles of the root that declare `ARG name`."""
+        if name not in self.declared:
+            self.declared[name] = tuple(
+                path for path in self.dockerfiles if self._declares(path, name)
+            )
+        return self.declared[name]
+
+    def _declares(self, path: str, name: str) -> bool:
+        try:
+            if name.encode("utf-8", "surrogateescape") not in self.workspace.read(path):
+                return False
+        except Exception:  # an unreadable Dockerfile is reported by who reads it
+            return False
+        return name in declared_args(self.dockerfiles[path])
+
+
+def declared_args(dockerfile: Dockerfile) -> frozenset[str]:
+    """Every name that an ARG of it declares."""
+    return frozenset(
+        pair.name
+        for instruction in dockerfile.instructions
+        if instruction.name == "arg"
+        for pair in getattr(instruction, "pairs", ())
+    )
+
+
+def _remote(context: str) -> bool:
+    return context == "-" or _REMOTE.search(context) is not None
+
+
+def _under(folder: str | None, path: str, script: str) -> str | None:
+    """`path` seen from `folder`; None if it is not known or lies outside the root."""
+    mark = path[:1]
+    if mark == SCRIPT_DIR:
+        folder, path = posixpath.dirname(script), path[1:].lstrip("/")
+    elif mark == WORK_TREE:
+        folder, path = "", path[1:].lstrip("/")
+    elif mark == START_DIR:
+        path = path[1:].lstrip("/")
+    elif path.startswith(("/", "~", UNKNOWN)):
+        return None
+    if folder is None or folder == UNKNOWN or "$" in path:
+        return None
+    full = posixpath.normpath(posixpath.join(folder, path)) if folder or path else ""
+    if full == ".":
+        full = ""
+    return None if full == ".." or full.startswith("../") else full

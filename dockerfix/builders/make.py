@@ -1,0 +1,415 @@
+"""Makefiles that start builds: recipes, and the variables that hold their commands and flags.
+
+A recipe is shell behind a projection, so what a call means and how it changes is asked of
+`command_line` and `shell_dialect`. What is make's own: which variable a recipe's environment
+holds (T31), and flags that stand in a variable, which every recipe that uses it shares.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+from dockerfix.builders.call import BuildArg, BuildCall, Value
+from dockerfix.builders.command_line import mentions_build
+from dockerfix.builders.make_variables import Family, Variables, family, is_makefile
+from dockerfix.edits import Edit, Operation
+from dockerfix.finding import Refusal
+from dockerfix.formats.make import Assignment, Recipe, RecipeLine, references
+from dockerfix.formats.make_text import RecipeText, shell_text
+from dockerfix.source import Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from dockerfix.builders.shell_dialect import ShellDialect
+    from dockerfix.builders.shell_edits import ShellSite
+    from dockerfix.workspace import Workspace
+
+KIND = "make"
+MOST_READINGS = 8
+
+
+def claims(path: str, head: bytes) -> bool:
+    """Whether the file at `path`, which starts with `head`, is read as a Makefile."""
+    first = head.partition(b"\n")[0]
+    return is_makefile(path) or (first.startswith(b"#!") and b"make" in first)
+
+
+def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
+    """The build calls in the recipes of one Makefile (path relative to the root)."""
+    if not mentions_build(data):
+        return []
+    found = family(path, data, workspace)
+    calls: list[BuildCall] = []
+    for recipe in found.main.recipes:
+        for shell in recipe.shells:
+            calls += _in_shell(found, recipe, shell)
+    return _sharing(found, calls)
+
+
+def _in_shell(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> Iterator[BuildCall]:
+    """Every call of one shell, once for each way in which its variables may be defined."""
+    from dockerfix.builders.shell_dialect import Host, ShellDialect, calls_of
+    from dockerfix.shell import read
+
+    host = Host()
+    host.kind = KIND
+    seen: set[object] = set()
+    for text in _readings(found, recipe, shell):
+        if not mentions_build(text.text):
+            continue
+        for call in calls_of(found.main.source.path, read(text, make=True), host):
+            if not isinstance(call.dialect, ShellDialect):
+                continue
+            dialect = MakeDialect(call.dialect, found, text, tuple(line.span for line in shell))
+            mine = replace(
+                call,
+                dialect=dialect,
+                cwd=_folder(found.folder, call.cwd),
+                args=tuple(dialect.seen_by_make(arg) for arg in call.args),
+                unresolved=tuple(_may_hold_flags(text, call.unresolved)),
+            )
+            if mine not in seen:
+                seen.add(mine)
+                yield mine
+
+
+def _may_hold_flags(text: RecipeText, words: Iterable[str]) -> Iterator[str]:
+    """The unresolved words as the Makefile has them, without those that cannot pass a build
+    argument: `$(if $(Q),--quiet)`, `$(addprefix -t ,$(TAGS))`."""
+    for word in words:
+        raw = text.encode(word.encode("utf-8", "surrogateescape"))
+        found = next(references(raw, Span(0, len(raw))), None)
+        if found is not None and found.span == Span(0, len(raw)):
+            pieces = _split(raw[found.arguments.start : found.arguments.end])
+            plain = b"build-arg" not in raw and b"secret" not in raw
+            if plain and found.function == "if" and not any(b"$" in one for one in pieces[1:]):
+                continue
+            flag = {"addprefix": 0, "foreach": 2}.get(found.function or "", 9)
+            if plain and flag < len(pieces) and pieces[flag].strip().startswith(b"-"):
+                continue
+        yield re.sub(rb"\A\$\$\{(\w+)\}\Z", rb"$(\1)", raw).decode("utf-8", "replace")
+
+
+def _split(arguments: bytes) -> list[bytes]:
+    """The arguments of a function, split at its own commas."""
+    found, start = [], 0
+    inner = [one.span for one in references(arguments, Span(0, len(arguments)))]
+    for hit in re.finditer(b",", arguments):
+        if not any(span.start <= hit.start() < span.end for span in inner):
+            found.append(arguments[start : hit.start()])
+            start = hit.end()
+    return [*found, arguments[start:]]
+
+
+def _readings(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> Iterator[RecipeText]:
+    variables = Variables(found, recipe.targets)
+    lines = tuple(line.span for line in shell)
+    data, prefix = found.main.source.data, found.main.prefix
+
+    def project() -> RecipeText:
+        return shell_text(data, lines, prefix, variables.resolve)
+
+    text = project()
+    assigned = {
+        name
+        for name in variables.used
+        if re.search(_ASSIGNED % re.escape(name.encode()), text.text)
+    }
+    if assigned:
+        # The recipe's own shell variable of that name is another one.
+        variables.shadowed = frozenset(assigned)
+        text = project()
+    yield text
+    seen = {text.text}
+    names = sorted(variables.several)
+    choices = product(*(range(variables.several[name]) for name in names))
+    for _, choice in zip(range(MOST_READINGS), choices, strict=False):
+        variables.choice = dict(zip(names, choice, strict=True))
+        text = project()
+        if text.text not in seen:
+            seen.add(text.text)
+            yield text
+
+
+_HARMLESS = re.compile(
+    rb"[ \t]*(?:#|ifn?eq|ifn?def|else|\$\((?:info|warning)|[@+\t -]*(?:echo|printf)\b[^;&|]*\Z)"
+)
+"""Starts of lines that only look at a variable, or print it."""
+_ASSIGNED = rb"(?:^|[;&|({\n]|\b(?:export|local|declare|readonly|do|then|else))\s*%s="
+
+
+def _folder(base: str, cwd: str | None) -> str | None:
+    if cwd is None or cwd[:1] in ("\x02", "\x03", "\x04", "/"):
+        return cwd
+    full = posixpath.normpath(posixpath.join(base, cwd)) if base or cwd else ""
+    return "" if full == "." else full
+
+
+def _sharing(found: Family, calls: list[BuildCall]) -> list[BuildCall]:
+    """Tell every dialect which flags stand in a variable, and refuse what cannot be changed
+    because something that is no build uses the variable too."""
+    definitions: dict[Span, Assignment] = {}
+    users: dict[Span, list[BuildCall]] = defaultdict(list)
+    for call in calls:
+        for arg in call.args:
+            held = _definition(found, arg.span)
+            if held is not None:
+                definitions[held.value] = held
+                users[held.value].append(call)
+    for value, held in definitions.items():
+        dialects = [call.dialect for call in users[value] if isinstance(call.dialect, MakeDialect)]
+        lines = [line for dialect in dialects for line in dialect.lines]
+        stray = _stray_use(found, held.name, lines)
+        for call in users[value]:
+            if isinstance(call.dialect, MakeDialect):
+                call.dialect.in_variables.append(held)
+                if stray is not None:
+                    call.dialect.strays[held.value] = stray
+    return calls
+
+
+def _definition(found: Family, span: Span) -> Assignment | None:
+    return next((one for one in found.main.assignments if one.value.contains(span)), None)
+
+
+def _stray_use(found: Family, name: str, lines: Sequence[Span]) -> tuple[str, Span] | None:
+    """Where the variable is used outside the recipe `lines` and outside other variables."""
+    for file in found.files:
+        own = file.source.path == found.main.source.path
+        data = file.source.data
+        values = [one.value for one in file.assignments]
+        stop = len(data)
+        for hit in re.finditer(
+            rb"\$[({](?:call[ \t]+)?" + re.escape(name.encode()) + rb"[),}:]", data
+        ):
+            span = Span(hit.start(), min(hit.end(), stop))
+            inside = (*lines, *values) if own else values
+            start = data.rfind(b"\n", 0, span.start) + 1
+            if _HARMLESS.match(data, start, span.start):
+                continue
+            if not any(one.contains(Span(span.start, span.start + 1)) for one in inside):
+                return file.source.path, span
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionSite:
+    """A variable's value. Takes finished edits of the file; a `+=` that ends up empty goes."""
+
+    path: str
+    span: Span
+    value: Span
+
+    def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
+        edits = sorted({Edit(*operation.value) for operation in operations})  # type: ignore[misc]
+        found: list[Edit] = []
+        for edit in edits:
+            last = found[-1] if found else None
+            if last and not edit.text and not last.text and edit.span.start <= last.span.end:
+                found[-1] = Edit(Span(last.span.start, max(last.span.end, edit.span.end)), b"")
+            else:
+                found.append(edit)
+        left = source.text(self.value)
+        for edit in reversed(found):
+            at = edit.span.start - self.value.start
+            left = left[:at] + edit.text + left[at + edit.span.end - edit.span.start :]
+        if all(edit.text for edit in found):
+            return found
+        kept = left.rstrip(b" \t\r\n\\")
+        if kept.strip():
+            # Nothing may end in a backslash that would take in the next line.
+            return [Edit(self.value, kept)] if len(kept) < len(left.rstrip(b" \t")) else found
+        start, end = self.span.start, self.value.end
+        operator = source.data[start : self.value.start]
+        if (
+            operator.rstrip().endswith(b"+=")
+            and source.line_span(source.line(start)).start == start
+        ):
+            newline = source.data.find(b"\n", end)
+            return [Edit(Span(start, len(source.data) if newline < 0 else newline + 1), b"")]
+        return [Edit(Span(len(source.data[: self.value.start].rstrip(b" \t")), end), b"")]
+
+
+def removal(data: bytes, value: Span, flag: Span) -> Span:
+    """What goes with `flag`, which stands in a variable's `value`: its blanks, or its line."""
+    start, end = flag
+    while start > value.start and data[start - 1] in b" \t":
+        start -= 1
+    while end < value.end and data[end] in b" \t":
+        end += 1
+    continued = re.compile(rb"\\\r?\n").match(data, end, value.end)
+    fresh = start > value.start and data[start - 1] == 0x0A
+    if fresh and continued is not None:
+        return Span(start, continued.end())
+    if fresh and end == value.end:
+        return Span(len(data[: start - 1].rstrip(b" \t\r\\")), end)
+    if start > value.start:
+        return Span(start, flag.end)
+    return Span(flag.start, end)
+
+
+@dataclass(eq=False)
+class MakeDialect:
+    """A call in recipe `lines`. `in_variables` are the definitions that hold flags of it, `strays`
+    other uses of those, by the value's span."""
+
+    inner: ShellDialect
+    family: Family
+    text: RecipeText
+    lines: tuple[Span, ...]
+    in_variables: list[Assignment] = field(default_factory=list)
+    strays: dict[Span, tuple[str, Span]] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> tuple[Span, ...]:
+        """Host spans that other calls may hold as well: all of them must agree."""
+        return (*self.inner.shared, *(one.value for one in self.in_variables))
+
+    def seen_by_make(self, arg: BuildArg) -> BuildArg:
+        """`arg` with what only make knows: references inside quotes, conditional definitions."""
+        source = self.family.main.source
+        if arg.value is Value.LITERAL and any(references(source.data, arg.span)):
+            arg = replace(arg, value=Value.TEXT)
+        held = _definition(self.family, arg.span)
+        if held is not None and held.condition:
+            arg = replace(arg, always_set=False)
+        if arg.value is Value.TEXT and self._tilde(arg):
+            arg = replace(arg, doubt="the shell may expand a tilde at the start of the value")
+        return arg
+
+    def _tilde(self, arg: BuildArg) -> bool:
+        """Whether a make variable of the value starts with `~`, which a flag does not expand."""
+        data = self.family.main.source.data
+        variables = Variables(self.family, ())
+        return any(
+            b"~" in found.value
+            for one in references(data, arg.span)
+            for found in variables.assignments(one.name or "")
+        )
+
+    def take_secret(
+        self, call: BuildCall, arg: BuildArg, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        return self._unable(arg) or self._placed(self.inner.take_secret(call, arg, id, source))
+
+    def add_secret(
+        self, call: BuildCall, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.add_secret(call, id, source))
+
+    def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        unable = self._unable(arg)
+        if unable is not None:
+            return unable
+        source = self.family.main.source
+        held = _definition(self.family, arg.span)
+        if held is not None:
+            cut = removal(source.data, held.value, arg.span)
+            return [self._rewrite(held, Edit(cut, b""), arg.span.start)]
+        return self._placed(self.inner.drop(call, arg))
+
+    def _unable(self, arg: BuildArg) -> Refusal | None:
+        path = self.family.main.source.path
+        for given in self.inner.line.build_args:
+            if given.name != arg.name:
+                continue
+            flag, value = given.given.flag, given.given.value
+            spans = [flag.span] if value is None else [flag.span, value.span]
+            if not all(self.text.whole(span) for span in spans):
+                return Refusal(
+                    f"the flag that passes {arg.name} comes from a make variable that is not "
+                    "defined in this file alone",
+                    path,
+                    arg.span,
+                    "Write the flag into the recipe, or change both files by hand.",
+                )
+        held = _definition(self.family, arg.span)
+        if held is None:
+            return None
+        stray = self.strays.get(held.value)
+        if stray is not None:
+            return Refusal(
+                f"$({held.name}) holds the flag and is also used where no build is seen",
+                *stray,
+                "Use a variable of its own for the build's flags.",
+            )
+        simple = held.operator in (":=", "::=")
+        if simple and self._changes_later(held, arg):
+            return Refusal(
+                f"$({held.name}) is set once, from a variable that is set again later",
+                path,
+                arg.span,
+                f"Define {held.name} with = or set that variable above it.",
+            )
+        return None
+
+    def _changes_later(self, held: Assignment, arg: BuildArg) -> bool:
+        """Whether the value would be another one if the recipe computed it."""
+        data = self.family.main.source.data
+        variables = Variables(self.family, ())
+        for one in references(data, arg.span):
+            for found in variables.assignments(one.name or ""):
+                here = found.file is self.family.main
+                if not here or found.assignment.targets is not None:
+                    return True
+                if found.assignment.span.start > held.span.start:
+                    return True
+        return False
+
+    def _placed(self, result: Sequence[Operation] | Refusal) -> Sequence[Operation] | Refusal:
+        """What falls into a variable's definition becomes an operation on that definition."""
+        if isinstance(result, Refusal):
+            return result
+        found: list[Operation] = []
+        for operation in result:
+            cuts = operation.value if operation.verb == "remove" else ()
+            if not all(self.text.whole(cut) for cut in cuts):  # type: ignore[attr-defined]
+                return Refusal(
+                    "the flag and what stands round it come from different make variables",
+                    operation.path,
+                    operation.at,
+                    "Remove the flag by hand.",
+                )
+            found += self._place(operation)
+        return found
+
+    def _place(self, operation: Operation) -> Iterator[Operation]:
+        source = self.family.main.source
+        site: ShellSite = operation.site  # type: ignore[assignment]
+        edits = list(site.lower(source, [operation]))
+        held = [self._held(edit) for edit in edits]
+        if not any(held):
+            yield operation
+            return
+        kept = [
+            one
+            for one in (operation.value if operation.verb == "replace" else ())  # type: ignore[attr-defined]
+            if self._held(Edit(self.text.host_span(one.span), b"")) is None
+        ]
+        if kept:
+            yield replace(operation, value=tuple(kept))
+        for edit, definition in zip(edits, held, strict=True):
+            if definition is not None:
+                yield self._rewrite(definition, edit, *operation.order)
+
+    def _rewrite(self, held: Assignment, edit: Edit, *order: int) -> Operation:
+        path = self.family.main.source.path
+        return Operation(
+            path,
+            "rewrite",
+            ("edit", edit.span, edit.text if edit.span.empty else b""),
+            (edit.span, edit.text),
+            held.span,
+            (edit.span,),
+            order,
+            site=DefinitionSite(path, held.span, held.value),
+        )
+
+    def _held(self, edit: Edit) -> Assignment | None:
+        return _definition(self.family, edit.span)

@@ -1,0 +1,199 @@
+"""Shell text that stands in YAML scalars: one session read from several of them, and its dialect.
+
+What the shell's dialect asks for becomes operations on the scalars, so that a plain scalar which
+could not hold the new text gets quotes. Knows no CI system: expressions of the host are given as
+spans that the shell does not see (`FOREIGN`), or as known text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dockerfix.builders.shell_dialect import ShellDialect, calls_of
+from dockerfix.builders.shell_values import Host
+from dockerfix.finding import Refusal
+from dockerfix.formats.yaml_text import ScalarSite
+from dockerfix.projection import Projection, Segment
+from dockerfix.shell.nodes import FOREIGN, State, Variable
+from dockerfix.source import Span
+
+if TYPE_CHECKING:
+    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.edits import Operation
+    from dockerfix.formats.yaml import Scalar
+    from dockerfix.shell import Script
+
+Known = Callable[[bytes, bytes], bytes | None]
+"""The text of a host expression where it is known, given also the text before it; None: opaque."""
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """Scalars of one file that one shell runs, in order."""
+
+    scalars: tuple[Scalar, ...]
+    projection: Projection
+
+    @classmethod
+    def of(cls, scalars: Sequence[Scalar], expression: re.Pattern[bytes], known: Known) -> Session:
+        text = bytearray()
+        segments: list[Segment] = []
+        for scalar in scalars:
+            piece = _masked(scalar.projection, expression, known)
+            segments += [one._replace(text=one.text + len(text)) for one in piece.segments]
+            text += piece.text
+            if not text.endswith(b"\n"):
+                text += b"\n"
+        return cls(tuple(scalars), Projection(bytes(text), tuple(segments)))
+
+    def script(self, initial: State) -> Script:
+        from dockerfix.shell.reading import read_script
+
+        return read_script(self.projection, initial=initial)
+
+    def scalar_at(self, host: Span) -> Scalar | None:
+        return next((one for one in self.scalars if one.span.contains(host)), None)
+
+    def raw(self, script: Script, span: Span) -> bytes:
+        """The text of the scalar where `span` of a script (also a nested one) stands."""
+        host = script.projection.host_span(span)
+        scalar = self.scalar_at(host)
+        if scalar is None:
+            return b""
+        found = scalar.content.text_span(host)
+        return scalar.text[found.start : found.end]
+
+
+def _masked(projection: Projection, expression: re.Pattern[bytes], known: Known) -> Projection:
+    """The text with known expressions put in, and `FOREIGN` bytes for the others."""
+    text = projection.text
+    made = bytearray()
+    segments: list[Segment] = []
+    at = 0
+
+    def copy(start: int, end: int) -> None:
+        for one in projection.segments:
+            low, high = max(start, one.text), min(end, one.text + one.length)
+            if low >= high:
+                continue
+            whole = one.length != one.width
+            host = one.host if whole else one.host + low - one.text
+            width = one.width if whole else high - low
+            segments.append(Segment(len(made) + low - start, host, high - low, width))
+
+    for hit in expression.finditer(text):
+        copy(at, hit.start())
+        made += text[at : hit.start()]
+        value = known(hit[0], text[: hit.start()])
+        host = projection.host_span(Span(*hit.span()))
+        new = bytes([FOREIGN]) * len(hit[0]) if value is None else value
+        if new:
+            segments.append(Segment(len(made), host.start, len(new), host.end - host.start))
+        made += new
+        at = hit.end()
+    copy(at, len(text))
+    made += text[at:]
+    return Projection(bytes(made), tuple(segments))
+
+
+def start(variables: Mapping[str, frozenset[bytes] | None], cwd: str | None) -> State:
+    """What holds at the first line: variables that the host exports, by name (values if known)."""
+    return State(
+        variables={
+            name: Variable(values=values, attribute="yes", in_sync=True, assigned="yes")
+            for name, values in variables.items()
+        },
+        cwds=None if cwd is None else frozenset({cwd}),
+    )
+
+
+@dataclass(eq=False)
+class YamlDialect:
+    """A build call in the scalars of a session."""
+
+    inner: ShellDialect
+    session: Session
+    extra: Callable[[BuildArg], Sequence[Operation] | Refusal] = field(default=lambda arg: ())
+
+    @property
+    def shared(self) -> tuple[Span, ...]:
+        return self.inner.shared
+
+    def take_secret(
+        self, call: BuildCall, arg: BuildArg, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        result = self._placed(self.inner.take_secret(call, arg, id, source))
+        if isinstance(result, Refusal) or source is not None:
+            return result
+        more = self.extra(arg)
+        return more if isinstance(more, Refusal) else [*result, *more]
+
+    def add_secret(
+        self, call: BuildCall, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.add_secret(call, id, source))
+
+    def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.drop(call, arg))
+
+    def _placed(self, result: Sequence[Operation] | Refusal) -> Sequence[Operation] | Refusal:
+        if isinstance(result, Refusal):
+            return result
+        found: list[Operation] = []
+        for operation in result:
+            scalar = self.session.scalar_at(operation.at)
+            if scalar is None:
+                return Refusal(
+                    "the command stands in several lines of the job",
+                    operation.path,
+                    operation.at,
+                    "Write the command into one item, or change it by hand.",
+                )
+            found.append(ScalarSite(operation.path, scalar).inside(operation))
+        return found
+
+
+def calls_in(
+    path: str, session: Session, initial: State, host: Host
+) -> Iterable[tuple[BuildCall, ShellDialect]]:
+    """The build calls of a session, each with the shell's own dialect."""
+    for call in calls_of(path, session.script(initial), host):
+        if isinstance(call.dialect, ShellDialect):
+            yield call, call.dialect
+
+
+# -- what docker it is ----------------------------------------------------------
+
+_IMAGE = re.compile(r"(?:^|/)docker(?:hub)?(?:/library)?(?:/docker)?:v?(\d+)(?:\.(\d+))?[\w.-]*$")
+
+
+def too_old(images: Iterable[str]) -> str:
+    """The first of the images of docker that is older than 23, where `docker build` is the classic
+    builder unless asked otherwise (T32); empty if there is none."""
+    for image in images:
+        found = _IMAGE.search(image.partition("@")[0])
+        if found and int(found[1]) < 23:
+            return image
+    return ""
+
+
+def on_old_docker(call: BuildCall, images: Iterable[str]) -> BuildCall:
+    """`call` refused where the job's images are too old for it."""
+    if call.refusal is not None or not call.evidence.startswith("docker build is BuildKit since"):
+        return call
+    image = too_old(images)
+    if not image:
+        return call
+    refusal = Refusal(
+        f"the image {image} builds with the classic builder, which has no secrets",
+        call.path,
+        call.span,
+        "Use docker:23 or later, or set DOCKER_BUILDKIT: 1 (docker 20.10 and later).",
+    )
+    return replace(call, buildkit="no", evidence=f"the job runs in {image}", refusal=refusal)
+
+
+__all__ = ["Host", "Session", "YamlDialect", "calls_in", "on_old_docker", "start", "too_old"]

@@ -1,0 +1,175 @@
+"""Which Dockerfiles a call builds: by -f, by context, by its arguments' names, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dockerfix import parse
+from dockerfix.builders.call import BuildArg, BuildCall, Value
+from dockerfix.builders.link import calls_for, link, unlinked_with
+from dockerfix.source import Span
+from dockerfix.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAKES = "FROM a\nARG X\nRUN b\n"
+PLAIN = "FROM a\nRUN b\n"
+
+
+def call(
+    path: str = "build.sh",
+    *,
+    kind: str = "shell",
+    at: int = 0,
+    tool: str = "docker build",
+    cwd: str | None = "",
+    context: str | None = ".",
+    file: str | None = None,
+    args: tuple[str, ...] = ("X",),
+) -> BuildCall:
+    given = tuple(BuildArg(name, Span(at, at + 1), Value.ENVIRONMENT) for name in args)
+    return BuildCall(
+        kind, path, Span(at, at + 9), tool, None, cwd, context, file, args=given,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def linked(
+    root: Path, files: dict[str, str], *calls: BuildCall
+) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one.linked_by, one.dockerfiles) for one in full(root, files, *calls)]
+
+
+def full(root: Path, files: dict[str, str], *calls: BuildCall) -> tuple[BuildCall, ...]:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    workspace = Workspace(str(root))
+    trees = {path: parse(workspace.read(path), path) for path in workspace.dockerfiles()}
+    return link(calls, trees, workspace)
+
+
+@pytest.mark.parametrize(
+    ("files", "one", "expected"),
+    [
+        ({"Dockerfile": TAKES}, call(), ("context", ("Dockerfile",))),
+        ({"dockerfile": TAKES}, call(), ("context", ("dockerfile",))),
+        (
+            {"a/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call(context="a"),
+            ("context", ("a/Dockerfile",)),
+        ),
+        (
+            {"a/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call(file="a/Dockerfile"),
+            ("flag", ("a/Dockerfile",)),
+        ),
+        (
+            {"a/x.Dockerfile": TAKES},
+            call(cwd="a", file="x.Dockerfile"),
+            ("flag", ("a/x.Dockerfile",)),
+        ),
+        (
+            {"a/Dockerfile": TAKES},
+            call(cwd="b", file="../a/Dockerfile"),
+            ("flag", ("a/Dockerfile",)),
+        ),
+        (
+            {"a/odd.build": TAKES, "Dockerfile": PLAIN},
+            call(file="a/odd.build"),
+            ("flag", ("a/odd.build",)),
+        ),
+        # A script may be started in the root, in its own folder, or between.
+        ({"s/Dockerfile": TAKES}, call("s/build.sh"), ("context", ("s/Dockerfile",))),
+        ({"Dockerfile": TAKES}, call("s/build.sh"), ("context", ("Dockerfile",))),
+        ({"p/Dockerfile": TAKES}, call("p/s/build.sh"), ("context", ("p/Dockerfile",))),
+        ({"Dockerfile": TAKES}, call("s/build.sh", context=".."), ("context", ("Dockerfile",))),
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": PLAIN},
+            call("s/build.sh"),
+            ("name", ("s/Dockerfile",)),
+        ),
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/build.sh"),
+            ("name", ("Dockerfile", "s/Dockerfile")),
+        ),
+        # A Makefile's folder is known.
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/Makefile", kind="make", cwd="s"),
+            ("context", ("s/Dockerfile",)),
+        ),
+        # Marks: the script's own folder, the top of the work tree.
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/b.sh", cwd="\x02"),
+            ("context", ("s/Dockerfile",)),
+        ),
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/b.sh", cwd="\x02/.."),
+            ("context", ("Dockerfile",)),
+        ),
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/b.sh", cwd="\x04"),
+            ("context", ("Dockerfile",)),
+        ),
+        (
+            {"s/Dockerfile": TAKES, "Dockerfile": TAKES},
+            call("s/b.sh", cwd=None, context="?", file="\x02/Dockerfile"),
+            ("flag", ("s/Dockerfile",)),
+        ),
+        # By name.
+        (
+            {"a/Dockerfile": TAKES, "b/Dockerfile": PLAIN},
+            call(cwd=None),
+            ("name", ("a/Dockerfile",)),
+        ),
+        ({"a/Dockerfile": TAKES, "b/Dockerfile": TAKES}, call(cwd=None), ("unresolved", ())),
+        ({"a/Dockerfile": TAKES}, call(context="?"), ("name", ("a/Dockerfile",))),
+        ({"a/Dockerfile": TAKES}, call(context="?", args=("Y",)), ("unresolved", ())),
+        # Podman's own default name.
+        (
+            {"Containerfile": TAKES, "Dockerfile": TAKES},
+            call(tool="podman build"),
+            ("context", ("Containerfile",)),
+        ),
+        ({"Containerfile": TAKES, "Dockerfile": TAKES}, call(), ("context", ("Dockerfile",))),
+    ],
+)
+def test_a_call_is_linked(
+    files: dict[str, str], one: BuildCall, expected: tuple[str, tuple[str, ...]], tmp_path: Path
+) -> None:
+    assert linked(tmp_path, files, one) == [expected]
+
+
+@pytest.mark.parametrize(
+    "context", ["https://github.com/a/b.git", "git@github.com:a/b", "github.com/a/b", "-"]
+)
+def test_a_remote_context_is_not_this_tree(context: str, tmp_path: Path) -> None:
+    files = {"Dockerfile": TAKES, "a/Dockerfile": TAKES}
+    (one,) = full(tmp_path, files, call(context=context, file="Dockerfile"))
+    assert (one.linked_by, one.dockerfiles) == ("unresolved", ())
+    assert unlinked_with("X", [one]) == (one,)
+    assert unlinked_with("Y", [one]) == ()
+
+
+def test_rounds_of_a_loop_agree(tmp_path: Path) -> None:
+    files = {"a/Dockerfile": TAKES, "b/Dockerfile": TAKES, "c/Dockerfile": TAKES}
+    found = full(
+        tmp_path,
+        files,
+        call(file="a/Dockerfile"),
+        call(file="b/Dockerfile"),
+        call(at=50, file="c/Dockerfile"),
+    )
+    assert [one.dockerfiles for one in found] == [
+        ("a/Dockerfile", "b/Dockerfile"),
+        ("a/Dockerfile", "b/Dockerfile"),
+        ("c/Dockerfile",),
+    ]
+    assert calls_for("b/Dockerfile", found) == found[:2]
