@@ -1,0 +1,247 @@
+"""The recheck: after the last round everything is read again and held against the promise.
+
+Law 6 of the design. What fails here is our bug, and then nothing is written. It asks the
+same rooms as the passes did (tree, model, calls), but of the new bytes, and it knows no
+pass: what a fix may take away is what the old files say was there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from dockerfix.engine.inputs import problems
+from dockerfix.model.predefined import is_proxy
+from dockerfix.projection import Projection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dockerfix.builders.call import BuildCall
+    from dockerfix.context import Context
+    from dockerfix.engine.snapshot import Snapshot
+    from dockerfix.finding import Finding
+    from dockerfix.syntax.nodes import Run
+
+Failure = tuple[str, str]
+"""A path, and what is wrong there."""
+
+
+def recheck(
+    before: Snapshot, after: Snapshot, changed: frozenset[str], fixed: Iterable[Finding]
+) -> list[Failure]:
+    """Every way in which the new files are not what was promised; empty if all is well."""
+    fixed = tuple(fixed)
+    failures: list[Failure] = []
+    dockerfiles = [path for path in before.dockerfile_paths if path in changed]
+    for path in dockerfiles:
+        broken = list(_tree(before, after, path))
+        failures += broken
+        if not broken:
+            failures += _meaning(before.context(path), after.context(path), fixed)
+    for path in sorted(changed.difference(dockerfiles)):
+        failures += _text(before, after, path)
+    failures += _calls(before, after)
+    return list(dict.fromkeys(failures))
+
+
+def _tree(before: Snapshot, after: Snapshot, path: str) -> Iterator[Failure]:
+    """No new error node, and the tree is still the file."""
+    old, new = before.dockerfile(path), after.dockerfile(path)
+    data = after.workspace.read(path)
+    if old is None or new is None or problems(path, data):
+        yield path, "the new file cannot be read"
+        return
+    if new.code != data:
+        yield path, "the tree of the new file is not the file"
+    if len(new.errors) > len(old.errors):
+        yield path, "the new file has an instruction that is broken"
+
+
+def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Iterator[Failure]:
+    path = before.path
+    variables = {one.variable for one in fixed if one.path == path}
+    counted = Counter(one.name for one in before.model.bindings)
+    counted.subtract(one.name for one in after.model.bindings)
+    removed = {name for name, count in counted.items() if count > 0}
+    for name, count in counted.items():
+        if count < 0:
+            yield path, f"{name} is declared more often than before"
+    for name in sorted(removed - _carriers(before, variables)):
+        yield path, f"a declaration of {name} is gone, which no finding asked for"
+    if len(before.runs) != len(after.runs):
+        yield path, f"there were {len(before.runs)} RUNs and there are {len(after.runs)}"
+        return
+    for old, new in zip(before.runs, after.runs, strict=True):
+        yield from _run(before, after, old, new, removed)
+    for name in sorted(variables & removed):
+        kinds = {one.kind for one in after.model.bindings_of(name)}
+        if kinds & {"arg", "global"}:
+            yield path, f"an ARG {name} is left"
+    loose = Counter(one.name for one in after.model.sites if one.binding is None)
+    loose.subtract(one.name for one in before.model.sites if one.binding is None)
+    for name, count in loose.items():
+        if count > 0:
+            yield path, f"${name} is still expanded, and nothing sets it"
+    yield from _images(before, after, removed)
+
+
+def _carriers(context: Context, variables: set[str]) -> set[str]:
+    """`variables` and every name that holds the value of one of them."""
+    found = set(variables)
+    waiting = [one for name in variables for one in context.model.bindings_of(name)]
+    while waiting:
+        for alias in context.model.aliases(waiting.pop()):
+            if alias.binding.name not in found:
+                found.add(alias.binding.name)
+                waiting.append(alias.binding)
+    return found
+
+
+def _run(
+    before: Context, after: Context, old: Run, new: Run, removed: set[str]
+) -> Iterator[Failure]:
+    """A RUN gets the names that it got, but for removed ones that it cannot read."""
+    had = {*before.model.environment(old), *_mounted(old)}
+    has = {*after.model.environment(new), *_mounted(new)}
+    where = f"the RUN on line {new.start_line}"
+    for name in sorted(has - had):
+        yield before.path, f"{where} gets {name}, which it did not get before"
+    for name in sorted(had - has):
+        if is_proxy(name):
+            # BuildKit hands these to every RUN, declared or not (rule 2.11).
+            continue
+        if name not in removed:
+            yield before.path, f"{where} no longer gets {name}, which was to stay"
+        elif before.reader.reading(old, name).reads and not _sets(new, name):
+            yield before.path, f"{where} may read {name} and no longer gets it"
+    environments = [one.env for one in new.mounts if one.type == "secret" and one.env]
+    if len(set(environments)) != len(environments):
+        yield before.path, f"{where} mounts one variable twice"
+
+
+def _mounted(run: Run) -> set[str]:
+    return {one.env for one in run.mounts if one.type == "secret" and one.env}
+
+
+def _sets(run: Run, name: str) -> bool:
+    texts = [run.body.text, *(one.text for one in run.heredoc_bodies)]
+    return any(f"export {name}".encode() in text for text in texts)
+
+
+def _images(before: Context, after: Context, removed: set[str]) -> Iterator[Failure]:
+    """Each image's ENV is what it was, but for the names that were removed."""
+    pairs = zip(before.model.stages, after.model.stages, strict=False)
+    if len(before.model.stages) != len(after.model.stages):
+        yield before.path, "the number of stages changed"
+        return
+    for old, new in pairs:
+        was = {name: _raw(one) for name, one in before.model.image_env(old).items()}
+        now = {name: _raw(one) for name, one in after.model.image_env(new).items()}
+        for name in sorted(was.keys() | now.keys()):
+            if was.get(name) != now.get(name) and not (name in removed and name not in now):
+                yield before.path, f"ENV {name} of stage {new.label} is not what it was"
+
+
+def _raw(binding: object) -> bytes:
+    value = getattr(binding, "value", None)
+    return b"" if value is None else bytes(value.raw)
+
+
+def _text(before: Snapshot, after: Snapshot, path: str) -> Iterator[Failure]:
+    """A shell file has no more parse errors than it had."""
+    from dockerfix.shell import read
+
+    if not path.endswith((".sh", ".bash")) and not _shebang(after.workspace.head(path)):
+        return
+    old = read(Projection.identity(before.workspace.read(path)))
+    new = read(Projection.identity(after.workspace.read(path)))
+    if new.errors and not old.errors:
+        yield path, "the new script is broken"
+
+
+def _shebang(head: bytes) -> bool:
+    line = head.split(b"\n", 1)[0]
+    return line.startswith(b"#!") and line.rstrip().endswith(b"sh")
+
+
+def _calls(before: Snapshot, after: Snapshot) -> Iterator[Failure]:
+    """Each call builds what it built, and gives a secret for each argument that it stopped giving."""
+    old, new = _by_file(before.calls), _by_file(after.calls)
+    for path in sorted(old.keys() | new.keys()):
+        if len(old.get(path, [])) != len(new.get(path, [])):
+            yield path, "the file does not start the same builds as before"
+            continue
+        for one, two in zip(old[path], new[path], strict=True):
+            yield from _call(before, after, one, two)
+
+
+def _by_file(calls: Iterable[BuildCall]) -> Mapping[str, list[BuildCall]]:
+    found: dict[str, list[BuildCall]] = {}
+    for call in calls:
+        found.setdefault(call.path, []).append(call)
+    for group in found.values():
+        group.sort(key=lambda call: call.span)
+    return found
+
+
+def _call(before: Snapshot, after: Snapshot, old: BuildCall, new: BuildCall) -> Iterator[Failure]:
+    line = after.workspace.read(new.path).count(b"\n", 0, new.span.start) + 1
+    where = f"the build on line {line}"
+    if (old.tool, old.target) != (new.tool, new.target):
+        yield new.path, f"{where} no longer builds the same target with the same tool"
+    if old.dockerfiles != new.dockerfiles and old.linked_by != "name":
+        yield new.path, f"{where} no longer builds the same Dockerfiles"
+    had, has = {arg.name for arg in old.args}, {arg.name for arg in new.args}
+    if has - had:
+        yield new.path, f"{where} passes a new build argument"
+    ids = {secret.id for secret in new.secrets}
+    if not {secret.id for secret in old.secrets} <= ids:
+        yield new.path, f"{where} no longer gives a secret that it gave"
+    for path in old.dockerfiles:
+        if before.dockerfile(path) is None or after.dockerfile(path) is None:
+            continue
+        mounts = _new_mounts(before.context(path), after.context(path), new.target)
+        for name in sorted(had - has):
+            wanted = {id for id, env in mounts if name in (id, env)}
+            if not wanted <= ids:
+                yield new.path, f"{where} does not give the secret for {name} that {path} mounts"
+            if any(one.kind != "env" for one in after.context(path).model.bindings_of(name)):
+                yield new.path, f"{where} no longer passes {name}, which {path} still takes"
+        for id, env in mounts:
+            if env in has and id not in ids and old.refusal is None and not after.allow_partial:
+                yield new.path, f"{where} still passes {env} as a build argument"
+
+
+def _new_mounts(before: Context, after: Context, target: str | None) -> set[tuple[str, str]]:
+    """(id, env) of the secret mounts that were added in the stages that `target` needs."""
+    old = {(one.id, one.env) for run in before.runs for one in run.mounts if one.type == "secret"}
+    wanted = _needed(after, target)
+    found = set()
+    for run in after.runs:
+        stage = after.model.stage_of(run)
+        if stage is not None and stage.index not in wanted:
+            continue
+        for one in run.mounts:
+            if one.type == "secret" and (one.id, one.env) not in old and one.id:
+                found.add((one.id, one.env or one.id))
+    return found
+
+
+def _needed(context: Context, target: str | None) -> set[int]:
+    """The stages that a build of `target` surely runs: its own chain (copies from others aside)."""
+    stages = context.model.stages
+    if not stages:
+        return set()
+    if target is None:
+        start = stages[-1]
+    else:
+        named = [one for one in stages if one.name == target.lower() or str(one.index) == target]
+        if not named:
+            return {one.index for one in stages}
+        start = named[-1]
+    found = set()
+    while start is not None:
+        found.add(start.index)
+        start = start.parent  # type: ignore[assignment]
+    return found

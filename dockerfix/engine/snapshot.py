@@ -1,0 +1,333 @@
+"""One root at one moment: its Dockerfiles, models, build calls and configuration, read lazily.
+
+Parsed trees are shared between the rounds through `Memo`; so are errors, each told once.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dockerfix.config import Config, ConfigError, load
+from dockerfix.context import Context
+from dockerfix.engine.inputs import Problem, problems
+from dockerfix.engine.plain import plain
+from dockerfix.workspace import Unreadable, looks_like_dockerfile
+
+if TYPE_CHECKING:
+    from dockerfix.builders.call import BuildCall
+    from dockerfix.finding import Finding
+    from dockerfix.model import Model
+    from dockerfix.suppress import Suppressions
+    from dockerfix.syntax.lines import Problem as Objection
+    from dockerfix.syntax.nodes import Dockerfile
+    from dockerfix.workspace import Workspace
+
+
+class Memo:
+    """What several rounds share."""
+
+    def __init__(self) -> None:
+        self.trees: dict[tuple[str, bytes], Dockerfile | None] = {}
+        self.suppressions: dict[tuple[str, bytes], Suppressions] = {}
+        self.configs: dict[str, Config | None] = {}
+        self.claimed: dict[str, tuple[Any, ...]] = {}
+        self.errors: list[Problem] = []
+        self.notes: list[Problem] = []
+        self.targets: frozenset[str] = frozenset()
+        self.unread: dict[str, str] = {}
+        self._told: set[tuple[str, int | None, str]] = set()
+
+    def tell(self, problem: Problem) -> None:
+        """Keep an error (or note), once. Errors of changed files are the recheck's business."""
+        mark = (problem.path, problem.line, problem.message)
+        if mark not in self._told:
+            self._told.add(mark)
+            (self.notes if problem.kind == "note" else self.errors).append(problem)
+
+    def bug(self, path: str, name: str, error: BaseException) -> None:
+        """A failure of ours. Names the place in our code; never an argument, which may be secret."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = (
+            f"{frames[-1].filename.rpartition('dockerfix/')[2]}:{frames[-1].lineno}"
+            if frames
+            else ""
+        )
+        said = str(error) if type(error) is ValueError and "\n" not in str(error) else ""
+        self.tell(
+            Problem(
+                path,
+                f"{name} failed ({type(error).__name__}{f' in {where}' if where else ''}"
+                f"{f': {said}' if said.startswith(('not done', 'a fix', 'edits overlap')) else ''}),"
+                " and nothing was changed for it",
+                "this is a bug of dockerfix: please report it with the file (its secrets replaced)",
+                kind="internal",
+            )
+        )
+
+
+class Snapshot:
+    """The files of `workspace`, and what follows from them."""
+
+    def __init__(
+        self, workspace: Workspace, memo: Memo, allow_partial: bool, *, first: bool = True
+    ) -> None:
+        self.workspace = workspace
+        self.memo = memo
+        self.first = first
+        self.allow_partial = allow_partial
+        self._contexts: dict[str, Context] = {}
+        self._models: dict[str, Model] = {}
+
+    # Which files.
+
+    def targets(self, paths: Iterable[str]) -> tuple[str, ...]:
+        """The Dockerfiles that the user's paths choose: those named, those in the folders
+        named, and those that a named caller builds."""
+        found: list[str] = []
+        for path in paths:
+            if self.workspace.is_folder(path) and path not in self.workspace.dockerfiles():
+                found.extend(self.workspace.dockerfiles(path))
+                self._tell_closed(path)
+                prefix = f"{path}/" if path else ""
+                found.extend(
+                    one for call in self.calls for one in call.dockerfiles if one.startswith(prefix)
+                )
+            elif looks_like_dockerfile(path.rpartition("/")[2]) or not self.claims(path):
+                found.append(path)
+            else:
+                found.extend(self.built_by(path))
+        known = dict.fromkeys(
+            self.workspace.canonical(path) if self.workspace.exists(path) else path
+            for path in found
+        )
+        chosen = tuple(path for path in sorted(known) if not self.excluded(path))
+        self.memo.targets = frozenset(chosen)
+        return chosen
+
+    def _tell_closed(self, folder: str) -> None:
+        for closed in self.workspace.closed_folders():
+            if not folder or closed == folder or closed.startswith(f"{folder}/"):
+                self.memo.tell(
+                    Problem(
+                        closed,
+                        "the folder cannot be looked into",
+                        "check its permissions",
+                        kind="unreadable",
+                    )
+                )
+
+    def excluded(self, path: str) -> bool:
+        config = self._config(path)
+        return config is not None and config.excludes(path)
+
+    def built_by(self, path: str) -> Iterator[str]:
+        calls = [call for call in self.calls if call.path == path]
+        if not calls:
+            self.memo.tell(
+                Problem(
+                    path,
+                    "it is not named like a Dockerfile and starts no build",
+                    "name a Dockerfile, a file that starts a build, or a folder",
+                    kind="usage",
+                )
+            )
+        for call in calls:
+            yield from call.dockerfiles
+
+    @cached_property
+    def dockerfile_paths(self) -> tuple[str, ...]:
+        linked = (one for call in self.calls for one in call.dockerfiles)
+        named = (one for one in self.workspace.dockerfiles() if self.workspace.exists(one))
+        return tuple(sorted({*named, *linked}))
+
+    # What they hold.
+
+    def interesting(self, path: str) -> bool:
+        """Whether passes could have anything to say of a Dockerfile. Tells what is broken in it."""
+        from dockerfix.model.quick import quick
+
+        try:
+            data = self.workspace.read(path)
+        except Unreadable as error:
+            self.memo.tell(Problem(path, error.message, error.help, kind="unreadable"))
+            return False
+        if self._config(path) is None:
+            return False
+        if not problems(path, data) and not quick(data) and plain(data):
+            return False
+        return self.dockerfile(path) is not None and quick(data)
+
+    def dockerfile(self, path: str) -> Dockerfile | None:
+        """The tree of a file; None if no builder could read its bytes, told if it is a target."""
+        try:
+            data = self.workspace.read(path)
+        except Unreadable:
+            return None
+        if (path, data) not in self.memo.trees:
+            self.memo.trees[path, data] = self._parsed(path, data)
+        return self.memo.trees[path, data]
+
+    def _parsed(self, path: str, data: bytes) -> Dockerfile | None:
+        import dockerfix
+
+        told = self.first and path in self.memo.targets
+        found = problems(path, data)
+        if told:
+            for problem in found:
+                self.memo.tell(problem)
+        if found:
+            return None
+        tree: Dockerfile = dockerfix.parse(data, path)
+        if told:
+            for error in tree.errors:
+                self.memo.tell(_said(path, error, "broken"))
+            for note in tree.notes:
+                self.memo.tell(_said(path, note, "note"))
+        return tree
+
+    def model(self, path: str) -> Model:
+        from dockerfix.model import build
+
+        if path not in self._models:
+            tree = self.dockerfile(path)
+            assert tree is not None, path
+            targets = {call.target for call in self.calls if path in call.dockerfiles}
+            self._models[path] = build(tree, frozenset(targets or {None}))
+        return self._models[path]
+
+    def config(self, path: str) -> Config:
+        return self._config(path) or Config()
+
+    def _config(self, path: str) -> Config | None:
+        if path not in self.memo.configs:
+            try:
+                self.memo.configs[path] = load(self.workspace, path)
+            except ConfigError as error:
+                self.memo.configs[path] = None
+                self.memo.tell(
+                    Problem(error.path, error.message, error.help, error.line, kind="config")
+                )
+        return self.memo.configs[path]
+
+    # Who builds them.
+
+    def claims(self, path: str) -> tuple[Any, ...]:
+        """The builders that read a file."""
+        from dockerfix import builders
+
+        if path not in self.memo.claimed or path in self.workspace.overlaid:
+            head = self.workspace.head(path)
+            self.memo.claimed[path] = tuple(one for one in builders.ALL if one.claims(path, head))
+        return self.memo.claimed[path]
+
+    def find_calls(self, paths: Iterable[str]) -> Iterator[BuildCall]:
+        for path in paths:
+            for builder in self.claims(path):
+                try:
+                    yield from builder.find_calls(path, self.workspace.read(path), self.workspace)
+                except Unreadable as error:
+                    self.memo.unread[path] = error.message
+                    self.memo.tell(
+                        Problem(error.path, error.message, error.help, kind="unreadable")
+                    )
+                except Exception as error:
+                    self.memo.unread[path] = "dockerfix failed on it"
+                    self.memo.bug(path, "reading the builds that it starts", error)
+
+    @cached_property
+    def calls(self) -> tuple[BuildCall, ...]:
+        """Every build call of the root, linked to the Dockerfiles that it builds."""
+        return self._linked(tuple(self.find_calls(self.workspace.files())))
+
+    def ignored_calls(self) -> tuple[BuildCall, ...]:
+        """Calls in files that git ignores: told of, never edited (trap 39)."""
+        return tuple(self.find_calls(self.workspace.ignored_files()))
+
+    def _linked(self, calls: tuple[BuildCall, ...]) -> tuple[BuildCall, ...]:
+        if not calls:
+            return ()
+        from dockerfix.builders.link import link
+
+        named = [one for one in self.workspace.dockerfiles() if self.workspace.exists(one)]
+        linked = link(calls, Trees(named, self.dockerfile), self.workspace)
+        flagged = {one for call in linked for one in call.dockerfiles}.difference(named)
+        if flagged:
+            # A Dockerfile of an unusual name is known once a call has named it.
+            linked = link(calls, Trees([*named, *sorted(flagged)], self.dockerfile), self.workspace)
+        return tuple(
+            replace(call, dockerfiles=tuple(map(self.workspace.canonical, call.dockerfiles)))
+            for call in linked
+        )
+
+    # What passes get.
+
+    def passes(self) -> tuple[Any, ...]:
+        from dockerfix import passes
+
+        return tuple(passes.ALL)
+
+    def context(self, path: str) -> Context:
+        if path not in self._contexts:
+            tree = self.dockerfile(path)
+            assert tree is not None, path
+            self._contexts[path] = Context(
+                path=path,
+                dockerfile=tree,
+                model=self.model(path),
+                calls=tuple(call for call in self.calls if path in call.dockerfiles),
+                all_calls=self.calls,
+                dockerfiles=Trees(self.dockerfile_paths, self.dockerfile),
+                workspace=self.workspace,
+                config=self.config(path),
+                allow_partial=self.allow_partial,
+                sibling=self.context,
+            )
+        return self._contexts[path]
+
+    def suppressed(self, finding: Finding) -> bool:
+        """Whether a comment or the configuration says to leave this alone."""
+        if not self.config(finding.path).is_secret(finding.variable):
+            return True
+        tree = self.dockerfile(finding.path)
+        if tree is None:
+            return False
+        key = (finding.path, tree.source.data)
+        if key not in self.memo.suppressions:
+            from dockerfix.suppress import suppressions
+
+            self.memo.suppressions[key] = suppressions(tree)
+        found = self.memo.suppressions[key]
+        return found.covers(finding.name, finding.variable, finding.span.start) is not None
+
+
+class Trees(Mapping[str, "Dockerfile"]):
+    """Dockerfiles by path, parsed when asked for; one that cannot be read is not in it."""
+
+    def __init__(self, paths: Iterable[str], parse: Callable[[str], Dockerfile | None]) -> None:
+        self._paths = tuple(paths)
+        self._parse = parse
+
+    def __getitem__(self, path: str) -> Dockerfile:
+        tree = self._parse(path) if path in self._paths else None
+        if tree is None:
+            raise KeyError(path)
+        return tree
+
+    def __iter__(self) -> Iterator[str]:
+        return (path for path in self._paths if self._parse(path) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths and self._parse(str(path)) is not None
+
+
+def _said(path: str, about: Objection, kind: str) -> Problem:
+    """What the parser says of a line, as something to tell."""
+    help = "docker build refuses the file: mend the line" if kind == "broken" else ""
+    return Problem(path, about.message, help, about.line, kind=kind)

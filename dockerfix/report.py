@@ -1,0 +1,308 @@
+"""What a run found, as text for people and as the JSON document. Prints nothing, holds no value.
+
+The JSON document is described by docs/report.schema.json; `VERSION` rises when a key
+changes its meaning or goes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dockerfix.engine import Problem, Reported, Result
+    from dockerfix.finding import Place
+    from dockerfix.source import Span
+    from dockerfix.workspace import Workspace
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How the paths of one root are shown: below the working directory as seen from there;
+    all of them from the root if a file that changes lies elsewhere."""
+
+    root: str
+    cwd: str
+    from_root: bool
+
+    @classmethod
+    def of(cls, workspace: Workspace, changed: Iterable[str], cwd: str) -> Names:
+        here = os.path.realpath(cwd)
+        prefix = here.rstrip(os.sep) + os.sep
+        outside = any(not workspace.absolute(path).startswith(prefix) for path in changed)
+        return cls(workspace.root, here, outside)
+
+    def __call__(self, path: str) -> str:
+        if self.from_root:
+            return path or "."
+        shown = os.path.relpath(os.path.join(self.root, path), self.cwd)
+        return shown.replace(os.sep, "/")
+
+
+def printable(text: str) -> str:
+    """`text` without anything that could steer a terminal or break the line."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode()
+        for char in text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    )
+
+
+def at(reported: Reported, names: Names, path: str, offset: int) -> str:
+    line, column = reported.position(path, offset)
+    return f"{names(path)}:{line}:{column}"
+
+
+def brief(one: Reported, names: Names) -> str:
+    """A finding in one line."""
+    finding = one.finding
+    where = at(one, names, finding.path, finding.span.start)
+    severity = finding.severity.value
+    if one.outcome == "fixed":
+        severity = "partly fixed" if finding.residual == "known" else "fixed"
+    return printable(f"{where}: {severity}: {finding.message} [{finding.name}]")
+
+
+def full(one: Reported, names: Names) -> Iterator[str]:
+    """A finding in lines: what is wrong, why it matters, what to do. Of a fixed one only what
+    is not certain; what to do about these is told once for all (`aftermath`)."""
+    finding = one.finding
+    yield brief(one, names)
+    if one.outcome == "fixed":
+        if finding.residual != "none" and finding.reason:
+            yield printable(f"  note: {finding.reason}")
+        return
+    if finding.reason:
+        yield printable(f"  why: {finding.reason}")
+    for refusal in finding.refusals:
+        where = at(one, names, refusal.path, refusal.span.start)
+        yield printable(f"  refused: {where}: {refusal.reason}")
+    helps = dict.fromkeys((finding.help, *(refusal.help for refusal in finding.refusals)))
+    for help in helps:
+        if help:
+            yield printable(f"  do: {help}")
+    yield f"  {fixability(one, names)}"
+
+
+def fixability(one: Reported, names: Names) -> str:
+    """Whether dockerfix can do it, and with which flag."""
+    fix = one.finding.fix
+    if fix is None:
+        held = "held back by what is named above" if one.finding.refusals else "by hand only"
+        return f"fix: none, {held}"
+    files = printable(", ".join(names(path) for path in fix.paths))
+    if one.outcome == "elsewhere":
+        return f"fix: not from standard input alone, it also changes files on disk ({files}): add --write"
+    flag = " with --unsafe-fixes" if one.outcome == "unsafe" else ""
+    secret = {"none": "", "known": ", something of the secret stays"}.get(
+        fix.residual, ", not all of what reads the secret was seen into"
+    )
+    return f"fix: {fix.safety.value}{flag}{secret} ({files})"
+
+
+def problem(one: Problem, names: Names) -> str:
+    """An error in one line."""
+    line = f":{one.line}" if one.line else ""
+    label = {"internal": "internal error", "note": "note"}.get(one.kind, "error")
+    path = names(one.path) if one.path else "dockerfix"
+    help = f"; {one.help}" if one.help else ""
+    return printable(f"{path}{line}: {label}: {one.message}{help}")
+
+
+def place(workspace: Workspace, names: Names, one: Place, label: str) -> str:
+    from dockerfix.source import Source
+
+    line, column = Source(one.path, workspace.read(one.path)).position(one.span.start)
+    return printable(f"{names(one.path)}:{line}:{column}: {label}: {one.message}")
+
+
+def aftermath(results: Iterable[Result]) -> Iterator[str]:
+    """What is to be done about the secrets that were fixed, each thing once."""
+    said = (
+        part
+        for result in results
+        for one in result.findings
+        if one.outcome == "fixed"
+        for part in one.finding.help.split("; ")
+    )
+    for part in dict.fromkeys(said):
+        if part:
+            yield printable(f"fixed: {part}")
+
+
+def remarks(result: Result, names: Names) -> Iterator[str]:
+    """What nobody changed, and what callers that nobody saw must do."""
+    for one in result.not_changed:
+        yield place(result.workspace, names, one, "not changed")
+    for caller in result.outside_callers:
+        yield printable(
+            f"{names(caller['dockerfile'])}: callers outside this tree must give "
+            f"`{caller['flag']}` instead of `--build-arg {caller['variable']}`"
+        )
+
+
+def counts(results: Sequence[Result], errors: int) -> dict[str, int]:
+    """The numbers of the summary."""
+    from dockerfix.finding import Severity
+
+    every = [one for result in results for one in result.findings]
+    outcome = [one.outcome for one in every]
+    return {
+        "dockerfiles": sum(len(result.dockerfiles) for result in results),
+        "findings": len(every),
+        "info": sum(one.finding.severity is Severity.INFO for one in every),
+        "fixed": outcome.count("fixed"),
+        "left": sum(len(result.left) for result in results),
+        "fixable": sum(_safe(one) for one in every),
+        "unsafe": outcome.count("unsafe"),
+        "refused": sum(one.finding.status == "refused" for one in every),
+        "report": sum(one.finding.status == "report" for one in every),
+        "suppressed": sum(result.suppressed for result in results),
+        "changed": sum(len(result.changes) for result in results),
+        "errors": errors,
+    }
+
+
+def _safe(one: Reported) -> bool:
+    return one.finding.fix is not None and one.outcome in ("fixed", "left")
+
+
+def summary(numbers: Mapping[str, int], *, applied: bool, written: bool) -> Iterator[str]:
+    """What is at the end of a report for people."""
+    if not numbers["dockerfiles"] and not numbers["errors"]:
+        yield "no Dockerfile found"
+        return
+    parts = [
+        f"{_number(numbers['findings'], 'finding')} in "
+        f"{_number(numbers['dockerfiles'], 'Dockerfile')}"
+    ]
+    if applied and numbers["fixed"]:
+        verb = "fixed" if written else "fixed by this diff"
+        parts.append(f"{numbers['fixed']} {verb}")
+    elif numbers["fixable"]:
+        parts.append(
+            f"{numbers['fixable']} can be fixed safely: see it with --diff, do it with --write"
+        )
+    for key, text in (
+        ("refused", "refused"),
+        ("report", "to do by hand"),
+        ("suppressed", "suppressed"),
+    ):
+        if numbers[key]:
+            parts.append(f"{numbers[key]} {text}")
+    if numbers["errors"]:
+        parts.append(_number(numbers["errors"], "error"))
+    yield "; ".join(parts)
+    if numbers["unsafe"]:
+        yield f"--unsafe-fixes would fix {numbers['unsafe']} more"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def document(
+    results: Sequence[tuple[Result, Names]],
+    errors: Sequence[tuple[Problem, Names]],
+    exit_code: int,
+    diff: bytes | None = None,
+) -> dict[str, Any]:
+    """The JSON document. `diff` is there only where --diff asked for it."""
+    numbers = counts([result for result, _ in results], len(errors))
+    found: dict[str, Any] = {
+        "version": VERSION,
+        "findings": [_finding(one, names) for result, names in results for one in result.findings],
+        "errors": [_problem(one, names) for one, names in errors],
+        "notes": [_problem(one, names) for result, names in results for one in result.notes],
+        "not_changed": [
+            _place(result, names, one) for result, names in results for one in result.not_changed
+        ],
+        "outside_callers": [
+            {**caller, "dockerfile": names(caller["dockerfile"])}
+            for result, names in results
+            for caller in result.outside_callers
+        ],
+        "changed": [names(path) for result, names in results for path in result.changes],
+        "summary": {**numbers, "exit_code": exit_code},
+    }
+    if diff is not None:
+        found["diff"] = diff.decode("utf-8", "surrogateescape")
+    return found
+
+
+def _finding(one: Reported, names: Names) -> dict[str, Any]:
+    finding = one.finding
+    fix = finding.fix
+    return {
+        **_range(one, names, finding.path, finding.span),
+        "pass": finding.name,
+        "variable": finding.variable,
+        "severity": finding.severity.value,
+        "safety": finding.safety.value,
+        "status": finding.status,
+        "residual": finding.residual,
+        "message": finding.message,
+        "reason": finding.reason,
+        "help": finding.help,
+        "related": [
+            {**_range(one, names, other.path, other.span), "message": other.message}
+            for other in finding.related
+        ],
+        "refusals": [
+            {
+                **_range(one, names, other.path, other.span),
+                "reason": other.reason,
+                "help": other.help,
+            }
+            for other in finding.refusals
+        ],
+        "fix": None
+        if fix is None
+        else {
+            "safety": fix.safety.value,
+            "residual": fix.residual,
+            "paths": [names(path) for path in fix.paths],
+            "outcome": one.outcome,
+        },
+    }
+
+
+def _range(one: Reported, names: Names, path: str, span: Span) -> dict[str, Any]:
+    line, column = one.position(path, span.start)
+    end_line, end_column = one.position(path, span.end)
+    return {
+        "path": names(path),
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }
+
+
+def _place(result: Result, names: Names, one: Place) -> dict[str, Any]:
+    from dockerfix.source import Source
+
+    line, column = Source(one.path, result.workspace.read(one.path)).position(one.span.start)
+    return {"path": names(one.path), "line": line, "column": column, "message": one.message}
+
+
+def _problem(one: Problem, names: Names) -> dict[str, Any]:
+    return {
+        "path": names(one.path) if one.path else None,
+        "line": one.line,
+        "kind": one.kind,
+        "message": one.message,
+        "help": one.help,
+    }
+
+
+def failure(message: str, help: str, kind: str) -> dict[str, Any]:
+    """The document of a run that ended before it had results."""
+    from dockerfix.engine import Problem
+
+    here = Names(os.getcwd(), os.getcwd(), False)
+    return document([], [(Problem("", message, help, kind=kind), here)], 2)
