@@ -1,0 +1,222 @@
+"""The plan for one secret in one Dockerfile: what is removed, and where mounts come.
+
+A `Plan` holds facts and operations on the Dockerfile alone. What callers need is in
+`callers`, how safe the whole is in `safety`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dockerfix.edits import Guard, Operation
+from dockerfix.finding import Place, Refusal
+from dockerfix.rewrite import forms
+from dockerfix.rewrite.delivery import Mounted, deliveries, operations
+from dockerfix.rewrite.frontend import Frontend, frontend
+from dockerfix.rewrite.values import Values, values
+from dockerfix.syntax import verbs
+from dockerfix.syntax.nodes import Arg, Env
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from dockerfix.context import Context
+    from dockerfix.model import Binding
+    from dockerfix.rewrite.forms import Form
+
+
+@dataclass(slots=True)
+class Plan:
+    """`removed` bindings of the secret `name` and the RUNs `mounted` instead."""
+
+    context: Context
+    name: str
+    id: str
+    removed: tuple[Binding, ...]
+    mounted: tuple[Mounted, ...] = ()
+    frontend: Frontend = field(default_factory=Frontend)
+    form: Form = "env"
+    composed: tuple[Binding, ...] = ()
+    placeholder: bool = False
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        return self.context.path
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        return (self.removed[0].pair.span.start,)
+
+    @property
+    def in_final_image(self) -> Binding | None:
+        """An ENV of the secret that an image someone can run holds."""
+        return next(
+            (
+                one
+                for one in self.removed
+                if one.kind == "env" and one.stage is not None and one.stage.in_final_chain
+            ),
+            None,
+        )
+
+    @property
+    def optional(self) -> bool:
+        """Whether the file shows that it builds without the secret (empty default, a guard)."""
+        empty = any(
+            one.kind != "env" and one.value is not None and not one.value.raw.strip(b"\"'")
+            for one in self.removed
+        )
+        return empty or any(one.reading.optional for one in self.mounted)
+
+    def operations(self, required: bool) -> tuple[Operation, ...]:
+        found: list[Operation] = [remove(self.context, one, self.order) for one in self.removed]
+        found.extend(
+            operations(self.context, self.mounted, self.id, self.form, required, self.order)
+        )
+        if self.mounted:
+            found.extend(self.frontend.operations)
+        return tuple(found)
+
+    @property
+    def guards(self) -> tuple[Guard, ...]:
+        return tuple(Guard(self.path, one.run.arguments_span) for one in self.mounted)
+
+
+def remove(context: Context, binding: Binding, order: tuple[int, ...]) -> Operation:
+    """The operation that takes the binding's pair out of its ARG or ENV."""
+    instruction = binding.instruction
+    assert isinstance(instruction, Arg | Env)
+    index = instruction.pairs.index(binding.pair)
+    return verbs.remove_pair(context.dockerfile, instruction, index, order=order)
+
+
+def build_plan(
+    context: Context, name: str, roots: Iterable[Binding], *, placeholder: bool = False
+) -> Plan:
+    """The plan that takes `roots` (bindings of the secret `name`) out of the Dockerfile. With
+    `placeholder` their defaults stay, in the shell of each RUN."""
+    found = values(context, roots, placeholder=placeholder)
+    plan = Plan(context, name, secret_id(context, name), found.removed)
+    plan.composed, plan.placeholder = found.composed, placeholder
+    plan.refusals.extend(other_readers(context, found.removed))
+    plan.refusals.extend(found.refusals)
+    plan.refusals.extend(run_time_only(context, found))
+    wanted = tuple(deliveries(context, found))
+    plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
+    plan.mounted = tuple(one for one in wanted if isinstance(one, Mounted))
+    others = [one for path, one in context.dockerfiles.items() if path != context.path]
+    plan.frontend = frontend(context.dockerfile, others, context.config.syntax)
+    _choose_form(plan)
+    return plan
+
+
+def _choose_form(plan: Plan) -> None:
+    """Sets the plan's form, and what the form needs or cannot do."""
+    context = plan.context
+    plan.form, decided = forms.form(context, plan.name, plan.frontend.env)
+    needed = [one for one in plan.mounted if not one.present and one.word is None]
+    if plan.form == "env":
+        if needed and not plan.frontend.env:
+            plan.refusals.append(_too_old(plan, "1.10", plan.frontend.why))
+        return
+    if needed and forms.frontend_too_old(context):
+        plan.refusals.append(_too_old(plan, "1.2", "the pinned one knows no secret mounts"))
+    present = any(one.present for one in plan.mounted)
+    plan.frontend = plan.frontend if present and plan.frontend.env else Frontend()
+    for run in dict.fromkeys(one.run for one in needed):
+        why = forms.objection(context, run)
+        if why:
+            plan.refusals.append(
+                Refusal(
+                    f"the RUN on line {run.start_line} cannot read a secret from a file: {why} "
+                    f"({decided})",
+                    plan.path,
+                    run.keyword_span,
+                    f"read /run/secrets/{plan.id} in that RUN by hand, or set "
+                    f'`form = "env"` if every builder knows `env=`',
+                )
+            )
+
+
+def _too_old(plan: Plan, version: str, why: str) -> Refusal:
+    return Refusal(
+        f"the mount needs frontend {version}: {why}",
+        plan.path,
+        plan.frontend.place,
+        f"pin `# syntax=docker/dockerfile:1`, or {version} and later",
+    )
+
+
+def run_time_only(context: Context, found: Values) -> Iterable[Refusal]:
+    """An ENV of an image that someone runs, in which no RUN may read it, is there for containers."""
+    for one in found.removed:
+        if one.kind != "env" or one.stage is None or not one.stage.in_final_chain:
+            continue
+        if any(
+            context.reader.reading(run, other.name).reads
+            for other in found.removed
+            for run in context.model.reach(other)
+        ):
+            continue
+        yield Refusal(
+            f"no RUN reads ENV {one.name}, so the containers of the image do",
+            context.path,
+            one.pair.span,
+            f"give {one.name} when the container starts (`docker run -e {one.name}`)",
+        )
+
+
+def mounted_runs(context: Context, bindings: Iterable[Binding]) -> tuple[Mounted, ...]:
+    """Each RUN and name where one of `bindings` is the live one and the RUN may read it."""
+    found = deliveries(context, Values(tuple(bindings)))
+    return tuple(one for one in found if isinstance(one, Mounted))
+
+
+def other_readers(context: Context, removed: tuple[Binding, ...]) -> Iterable[Refusal]:
+    """A refusal for each instruction that still expands a removed binding."""
+    gone = {one.pair.span for one in removed}
+    for binding in removed:
+        for one in context.model.expansions(binding):
+            if any(span.contains(one.span) for span in gone):
+                continue
+            keyword = one.instruction.keyword.upper()
+            line = context.dockerfile.source.line(one.span.start)
+            yield Refusal(
+                f"{keyword} on line {line} uses ${binding.name}, and only RUN can mount a secret",
+                context.path,
+                one.span,
+                help_for(keyword, binding.name),
+            )
+
+
+def help_for(keyword: str, name: str) -> str:
+    if keyword == "ADD":
+        return (
+            f"take ${name} out of the ADD: BuildKit fetches private git and http sources with "
+            "the secrets GIT_AUTH_TOKEN or HTTP_AUTH_TOKEN_<host>, which need no mount"
+        )
+    if keyword == "ENV":
+        return f"build the value inside the RUN that needs it, with a mount of {name}"
+    if keyword == "FROM":
+        return "log in to the registry with `docker login` on the client instead"
+    return f"take ${name} out of the {keyword} by hand: its value stays in the image"
+
+
+def secret_id(context: Context, name: str) -> str:
+    """An existing mount's id for the same variable, then the configuration's, then the name."""
+    for run in context.runs:
+        for mount in run.mounts:
+            if mount.type == "secret" and mount.env == name and mount.id:
+                return mount.id
+    for call in context.calls:
+        for secret in call.secrets:
+            if secret.source == f"env:{name}":
+                return secret.id
+    configured = context.config.secrets.get(name)
+    return configured.id if configured is not None and configured.id else name
+
+
+def place(context: Context, binding: Binding, message: str) -> Place:
+    return Place(context.path, binding.pair.span, message)
