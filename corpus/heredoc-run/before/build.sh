@@ -1,0 +1,9 @@
+#!/bin/sh
+set -e
+: "${ARTIFACTORY_TOKEN:?is not set}"
+
+FLAGS="--build-arg ARTIFACTORY_TOKEN=$ARTIFACTORY_TOKEN"
+FLAGS="$FLAGS --build-arg AGENT_VERSION=${AGENT_VERSION:-7.3.1}"
+
+# shellcheck disable=SC2086
+docker image build $FLAGS --tag acme/agent .

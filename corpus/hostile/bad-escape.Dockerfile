@@ -1,0 +1,4 @@
+# escape=!
+FROM node:20-alpine
+ARG NPM_TOKEN
+RUN npm ci

@@ -1,0 +1,1 @@
+FROM node:20-alpineARG NPM_TOKENRUN npm ci

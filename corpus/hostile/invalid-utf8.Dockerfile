@@ -1,0 +1,4 @@
+# café image
+FROM alpine:3.20
+LABEL owner="Renée"
+RUN true

@@ -1,0 +1,6 @@
+{% if slim %}
+FROM {{ base }}:slim
+{% else %}
+FROM {{ base }}
+{% endif %}
+RUN echo %%VERSION%% @VERSION@

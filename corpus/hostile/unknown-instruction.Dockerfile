@@ -1,0 +1,3 @@
+FROM alpine:3.20
+FETCH https://example.com/tool.tgz /opt/tool
+RUN true

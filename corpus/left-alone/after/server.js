@@ -1,0 +1,1 @@
+console.log(process.env.SMTP_PASSWORD ? "ready" : "no password");

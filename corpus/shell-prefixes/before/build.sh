@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# usage: build.sh HF_TOKEN
+set -euo pipefail
+
+hf_token=${1:?usage: build.sh HF_TOKEN}
+AWS_SECRET_ACCESS_KEY=$(sed -n 's/^aws_secret_access_key *= *//p' "$HOME/.aws/credentials")
+
+docker build \
+  --build-arg HF_TOKEN="$hf_token" \
+  --build-arg AWS_SECRET_ACCESS_KEY="$AWS_SECRET_ACCESS_KEY" \
+  --tag acme/speech:latest .

@@ -1,0 +1,13 @@
+FROM python:3.12-slim AS runtime
+
+WORKDIR /srv
+ARG DEPLOY_TOKEN
+COPY api/requirements.txt ./
+RUN pip install --no-cache-dir -r requirements.txt
+
+COPY api/main.py ./
+CMD ["python", "main.py"]
+
+FROM runtime AS debug
+RUN apt-get update && apt-get install -y --no-install-recommends strace
+CMD ["python", "-X", "dev", "main.py"]
