@@ -88,6 +88,10 @@ IN_PLACE = [
     ("docker --context c build --build-arg X .", "docker --context c build --secret id=X,env=X ."),
     ("docker buildx b --build-arg X .", "docker buildx b --secret id=X,env=X ."),
     ("docker image build --build-arg X .", "docker image build --secret id=X,env=X ."),
+    (
+        'D="${D:-docker}"\n$D build --build-arg X .',
+        'D="${D:-docker}"\n$D build --secret id=X,env=X .',
+    ),
     ("docker builder build --build-arg X .", "docker builder build --secret id=X,env=X ."),
     ("I=$(docker build -q --build-arg X=$X .)", "I=$(docker build -q --secret id=X,env=X .)"),
     ("${DOCKER:-docker} build --build-arg X .", "${DOCKER:-docker} build --secret id=X,env=X ."),

@@ -32,6 +32,8 @@ def lay_out(root: Path, files: dict[str, bytes | str]) -> None:
         (".dockerignore", False),
         ("Dockerfile.dockerignore", False),
         ("Dockerfile-notes.md", False),
+        ("Dockerfile-atlas", True),
+        ("Dockerfile_export", True),
         ("MyDockerfile", False),
         ("Dockerfile.", False),
     ],

@@ -144,7 +144,7 @@ def _read(workspace: Workspace, path: str) -> bytes:
         data = workspace.read(path)
     except Exception:  # who needs this file says why it cannot be read
         return b""
-    return b"" if b"\0" in data[:1024] else data
+    return b"" if b"\0" in data else data
 
 
 def _in_file(path: str, data: bytes, raw: bytes, covered: list[Span]) -> Iterator[Mention]:

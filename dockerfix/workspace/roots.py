@@ -12,6 +12,7 @@ CONFIG = ".dockerfix.toml"
 ROOT_KEY = re.compile(rb"(?m)^[ \t]*root[ \t]*=[ \t]*true\b")
 FIRST_TABLE = re.compile(rb"(?m)^[ \t]*\[")
 NAMES = frozenset({"Dockerfile", "dockerfile", "Containerfile", "containerfile"})
+SUFFIXED = tuple(f"{stem}{joint}" for stem in NAMES for joint in "-_")
 OTHER_FILES = (".dockerignore", ".containerignore", ".orig", ".rej", "~", ".swp")
 
 
@@ -19,7 +20,8 @@ def find_root(path: str) -> str:
     """The root of a file or folder: the nearest folder upward that says `root = true`, else
     its git work tree, else the folder itself (of a file, the folder that holds it)."""
     start = os.path.abspath(path)
-    start = os.path.realpath(start if os.path.isdir(start) else os.path.dirname(start))
+    a_file = os.path.lexists(start) and not os.path.isdir(start)
+    start = os.path.realpath(os.path.dirname(start) if a_file else start)
     work_tree = None
     folder = start
     while True:
@@ -56,5 +58,7 @@ def looks_like_dockerfile(name: str) -> bool:
         return False
     stem, dot, rest = name.partition(".")
     if dot and stem in NAMES and rest:
+        return True
+    if not dot and name.startswith(SUFFIXED):
         return True
     return name.endswith((".Dockerfile", ".dockerfile", ".Containerfile", ".containerfile"))
