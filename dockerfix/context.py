@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Context:
     """One Dockerfile in one round.
 
-    `calls` are the build calls linked to it, `all_calls` those of the whole root.
+    `calls` are the build calls linked to it, `all_calls` those of the whole root; `documents`
+    are commands for it that a README shows.
     `dockerfiles` holds every Dockerfile of the root by path, parsed when asked for.
     `sibling` gives the context of another one of them.
     """
@@ -40,6 +41,7 @@ class Context:
     workspace: Workspace
     config: Config
     allow_partial: bool = False
+    documents: tuple[BuildCall, ...] = ()
     sibling: Callable[[str], Context] = field(repr=False, default=None)  # type: ignore[assignment]
 
     @cached_property

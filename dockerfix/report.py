@@ -83,8 +83,8 @@ def full(one: Reported, names: Names) -> Iterator[str]:
         yield printable(f"  refused: {where}: {refusal.reason}")
     helps = dict.fromkeys((finding.help, *(refusal.help for refusal in finding.refusals)))
     for help in helps:
-        if help:
-            yield printable(f"  do: {help}")
+        for line in help.splitlines():
+            yield printable(f"  do: {line}")
     yield f"  {fixability(one, names)}"
 
 

@@ -24,7 +24,7 @@ CHECK = re.compile(rb"check[ \t]*=[ \t]*(\S*)")
 
 BUILDKIT_RULE = "secretsusedinargorenv"
 HADOLINT_RULE = "DL3064"
-FOREIGN_PASSES = frozenset({"secret-in-arg", "secret-in-env"})
+FOREIGN_PASSES = frozenset({"secret-in-arg", "secret-in-env", "runtime-secret-in-env"})
 
 
 @dataclass(frozen=True, slots=True)

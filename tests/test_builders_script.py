@@ -332,7 +332,7 @@ def test_an_existing_secret_is_not_given_twice() -> None:
         (
             "docker build .",
             "command:vault read x",
-            'DOCKERFIX_X="$(vault read x)" docker build --secret id=X,env=DOCKERFIX_X .',
+            'X="$(vault read x)" docker build --secret id=X,env=X .',
         ),
     ],
 )
@@ -348,7 +348,7 @@ def test_a_secret_that_was_no_build_arg(script: str, source: str | None, expecte
     [
         ("env:Y", "docker build --secret id=X,env=Y ."),
         ("file:k", "docker build --secret id=X,src=k ."),
-        ("command:get x", 'DOCKERFIX_X="$(get x)" docker build --secret id=X,env=DOCKERFIX_X .'),
+        ("command:get x", 'X="$(get x)" docker build --secret id=X,env=X .'),
     ],
 )
 def test_a_configured_source_replaces_the_value(source: str, expected: str) -> None:

@@ -13,19 +13,21 @@ import pytest
 from dockerfix.passes import ALL
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted((ROOT / "docs" / "passes").glob("*.md"))
+PAGES = sorted((ROOT / "docs").glob("passes/*.md")) + sorted((ROOT / "docs").glob("callers/*.md"))
 EXAMPLES = [example for page in PAGES for example in examples.read(page)]
 
 
 def run(arguments: list[str], where: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "dockerfix", *arguments],
         cwd=where,
         capture_output=True,
-        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
         timeout=60,
     )
+    # Not by `text`: that would take the CRs out of a patch.
+    said = (stream.decode("utf-8") for stream in (done.stdout, done.stderr))
+    return subprocess.CompletedProcess(done.args, done.returncode, *said)
 
 
 def lay_out(example: examples.Example, where: Path) -> None:

@@ -16,7 +16,29 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> object:
     if name == "ALL":
-        from dockerfix.builders import make, script
+        from dockerfix.builders import (
+            bake,
+            compose,
+            github,
+            gitlab,
+            justfile,
+            make,
+            markdown,
+            package_json,
+            script,
+            taskfile,
+        )
 
-        return (script, make)
+        return (
+            script,
+            make,
+            compose,
+            bake,
+            package_json,
+            taskfile,
+            justfile,
+            markdown,
+            github,
+            gitlab,
+        )
     raise AttributeError(name)

@@ -63,7 +63,8 @@ class BuildCall:
     `dockerfiles` are the files it builds, as far as `linked_by` could tell; `target` is the
     stage name, None for the last stage, "?" where it could not be resolved. `unresolved`
     names words that may expand to further flags. `refusal` says that the call cannot take
-    secrets at all (classic builder, kaniko, another machine...).
+    secrets at all (classic builder, kaniko, another machine...). `documentation`: a command that
+    is only shown, which changes with a fix and never holds one back.
     """
 
     kind: str
@@ -84,6 +85,7 @@ class BuildCall:
     evidence: str = ""
     unresolved: tuple[str, ...] = ()
     refusal: Refusal | None = None
+    documentation: bool = False
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)
@@ -98,6 +100,26 @@ class BuildCall:
     def add_secret(self, id: str, source: str | None = None) -> Sequence[Operation] | Refusal:
         """Give a secret that was no build argument before; without `source` the loud bare form."""
         return self.dialect.add_secret(self, id, source)
+
+    def take_ssh(self, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        """Give the key file that `arg`'s value is read from by `--ssh` instead."""
+        take = getattr(self.dialect, "take_ssh", None)
+        return self._no_ssh() if take is None else take(self, arg)
+
+    def add_ssh(self, value: str) -> Sequence[Operation] | Refusal:
+        """Give the build `--ssh VALUE`: `default`, or `default=FILE`."""
+        add = getattr(self.dialect, "add_ssh", None)
+        return self._no_ssh() if add is None else add(self, value)
+
+    def _no_ssh(self) -> Refusal:
+        from dockerfix.finding import Refusal
+
+        return Refusal(
+            "dockerfix does not write ssh forwarding into this kind of file",
+            self.path,
+            self.span,
+            "give the build `ssh: default` (or `default=FILE`) there by hand",
+        )
 
     def drop(self, arg: BuildArg) -> Sequence[Operation] | Refusal:
         """Stop giving `arg`, which nothing reads."""

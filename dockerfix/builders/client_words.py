@@ -5,10 +5,12 @@ Internal to `command_line`, which holds what comes out.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.builders.arguments import Argument, Foreign, expand, leaves_of, resolve
+from dockerfix.builders.bake_flags import as_set
 from dockerfix.builders.clients import Client, Tables, WrapperKind, tables
 from dockerfix.builders.command_line import (
     UNKNOWN,
@@ -24,7 +26,7 @@ from dockerfix.builders.command_line import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dockerfix.shell import Command, Script, State
+    from dockerfix.shell import Command, Script, State, Word
     from dockerfix.source import Span
 
 _SHELLS = frozenset(["sh", "bash", "dash", "ash", "zsh", "ksh", "eval"])
@@ -267,6 +269,8 @@ class Reading:
             return None
         given, positionals, unresolved = self._flags(arguments[last + 1 :])
         build_args: list[GivenArg] = []
+        if kind == "bake":
+            given, positionals = [*map(as_set, given)], []
         for flag in given:
             if flag.name != "build-arg" or flag.value is None:
                 continue
@@ -395,6 +399,8 @@ class Reading:
         for assignment in own:
             if assignment.value is not None and assignment.value.literal_bytes in _FALSE:
                 return "no", "DOCKER_BUILDKIT=0 asks for the classic builder"
+            if assignment.value is not None and _computed(assignment.value):
+                return "unknown", "DOCKER_BUILDKIT is set to a value that is not known here"
             return "yes", "DOCKER_BUILDKIT=1"
         for wrapper in self.wrappers:
             for argument in wrapper.arguments:
@@ -417,15 +423,14 @@ class Reading:
         if client.refusal:
             return client.refusal, client.help, span
         if line.kind == "compose":
+            names = ", ".join(dict.fromkeys(given.name for given in line.build_args))
             return (
-                "compose builds that a script starts are not edited yet",
-                "Move the value to build.secrets in the compose file by hand.",
-                span,
-            )
-        if line.kind == "bake":
-            return (
-                "bake builds that a script starts are not edited yet",
-                "Replace `--set T.args.X=` by `--set T.secrets+=id=X,env=X` by hand.",
+                "compose has no flag for a build secret: it takes secrets from its file alone",
+                f"Export {names} here, pass `{names}: ${{{names}}}` under build.args of the "
+                "compose file instead of the flag, and run dockerfix again."
+                if len(line.build_args) == 1
+                else f"Export {names}, pass them under build.args of the compose file instead of "
+                "the flags, and run dockerfix again.",
                 span,
             )
         if line.buildkit == "no":
@@ -477,3 +482,9 @@ def _assignment_name(argument: Argument) -> str:
 
 def _decode(value: bytes) -> str:
     return value.decode("utf-8", "surrogateescape")
+
+
+def _computed(value: Word) -> bool:
+    """Whether DOCKER_BUILDKIT gets a value that may ask for the classic builder. `${X:-1}` says
+    what it is where nobody set it, as a plain call does."""
+    return value.literal_bytes is None and re.search(rb"-[\"']?1[\"']?\}", value.raw) is None

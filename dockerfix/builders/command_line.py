@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dockerfix.builders.arguments import Argument, Foreign, Leaf
 from dockerfix.shell import values
-from dockerfix.shell.nodes import Part
+from dockerfix.shell.nodes import FOREIGN, Part
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ UNKNOWN = "?"
 class CommandLine:
     """A build that a command starts.
 
-    `kind`: build; compose and bake (not edited in scripts); other (a builder that cannot take
+    `kind`: build; bake; compose (not edited in scripts); other (a builder that cannot take
     secrets). `nested` are the `sh -c` words that it stands in, outermost first; wrappers of
     those commands are not in `wrappers`. `client` is the first argument of the client itself, `subcommand` the last word
     of what says build. `environment` holds names that `env X=1` or a prefix sets for it.
@@ -147,6 +147,9 @@ def builds(
         line = read_command_line(script, command, foreign=resolver)
         if line is None:
             continue
+        if line.kind in ("compose", "bake") and not (line.build_args or line.flags("secret")):
+            # What such a build passes stands in the file that it reads.
+            continue
         yield replace(line, nested=nested, refusal=line.refusal or _outer_refusal(script, nested))
     for inner in script.nested:
         yield from builds(inner.script, foreign=foreign, nested=(*nested, inner))
@@ -204,6 +207,8 @@ def split_value(flag: Given, state: State, foreign: Foreign | None) -> GivenArg 
         return GivenArg(decoded, flag, None)
     literals = [leaf.part.literal for leaf in rest]
     literal = None if None in literals else b"".join(p for p in literals if p is not None)
+    if literal is not None and FOREIGN in literal:
+        literal = None
     return GivenArg(decoded, flag, tuple(rest), literal, _one_variable(rest))
 
 

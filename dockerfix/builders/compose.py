@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dockerfix.builders import compose_text
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
-from dockerfix.finding import Refusal
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from dockerfix.builders.compose_dialect import Held
+    from dockerfix.finding import Refusal
     from dockerfix.formats.yaml import Entry, File, Node
     from dockerfix.workspace import Workspace
 
@@ -54,12 +54,14 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
 
 
 class Layer(NamedTuple):
-    """What one file says of a service's build. `folder` is what its paths are relative to."""
+    """What one file says of a service's build. `folder` is what its paths are relative to;
+    `extended` marks a file that `extends` names."""
 
     file: File
     folder: str
     service: Node
     build: Node
+    extended: bool = False
 
 
 class Service(NamedTuple):
@@ -96,18 +98,17 @@ class Project:
     def merged(self) -> tuple[File, ...]:
         """The files whose services this one adds to, or that add to it unasked."""
         name = self.path.rpartition("/")[2]
+        others = list(_BASES)
+        if name in _BASES:
+            stem = name.rpartition(".")[0]
+            others = [f"{stem}.override.yml", f"{stem}.override.yaml"]
         found = []
-        for base in _BASES:
-            stem, _, suffix = base.rpartition(".")
-            others = [f"{stem}.override.yml", f"{stem}.override.yaml"] if name == base else []
-            if name != base and name not in _BASES and suffix:
-                others = [base]
-            for other in others:
-                path = posixpath.join(self.folder, other)
-                data = self._read(path)
-                if data is not None:
-                    found.append(_parse(path, data))
-        return tuple(found)
+        for other in others:
+            path = posixpath.join(self.folder, other)
+            data = self._read(path)
+            if data is not None:
+                found.append(_parse(path, data))
+        return tuple(found[:1])
 
     def _read(self, path: str) -> bytes | None:
         if not self.workspace.exists(path):
@@ -125,20 +126,35 @@ class Project:
     def service(self, name: str) -> Service | None:
         """The service, if this file (or an anchor of it) gives it a `build`."""
         entry = self.file.entries(self.file.get(self.file.root, "services")).get(name)
-        if entry is None or self.file.get(entry.value, "build") is None:
+        if entry is None:
             return None
-        layers = list(self._layers(self.file, self.path, name, 0))
-        for other in self.merged:
-            layers += self._layers(other, other.source.path, name, 0)
+        if not any(self.file.get(entry.value, key) is not None for key in ("build", "extends")):
+            return None
+        layers = list(self._layers(self.file, self.path, name, self.path))
+        if not self._complete(layers):
+            for other in self.merged:
+                layers += self._layers(other, other.source.path, name, other.source.path)
         return Service(name, entry.key.span, tuple(layers)) if layers else None
 
-    def _layers(self, file: File, path: str, name: str, depth: int) -> Iterator[Layer]:
+    def _complete(self, layers: list[Layer]) -> bool:
+        """Whether a file that is no base (`compose.dev.yml`) says all that a build needs."""
+        name = self.path.rpartition("/")[2]
+        if name in _BASES or ".override." in name:
+            return False
+        return any(
+            one.file.text(one.build) is not None or one.file.get(one.build, "context") is not None
+            for one in layers
+        )
+
+    def _layers(
+        self, file: File, path: str, name: str, start: str, depth: int = 0
+    ) -> Iterator[Layer]:
         service = file.get(file.root, "services", name)
         if service is None or depth > DEEPEST:
             return
         build = file.get(service, "build")
         if build is not None:
-            yield Layer(file, posixpath.dirname(path), service, build)
+            yield Layer(file, posixpath.dirname(path), service, build, path != start)
         extends = file.get(service, "extends")
         if extends is None:
             return
@@ -147,36 +163,36 @@ class Project:
         if base is None or (base == name and other is None):
             return
         if other is None:
-            yield from self._layers(file, path, base, depth + 1)
+            yield from self._layers(file, path, base, start, depth + 1)
             return
         where = posixpath.normpath(posixpath.join(posixpath.dirname(path), other))
         data = self._read(where) if not where.startswith("..") else None
         if data is not None:
-            yield from self._layers(_parse(where, data), where, base, depth + 1)
+            yield from self._layers(_parse(where, data), where, base, start, depth + 1)
 
     # -- calls ----------------------------------------------------------------
 
     def call(
-        self, service: Service, evidence: tuple[Literal["yes", "no", "unknown"], str, Refusal | None]
+        self,
+        service: Service,
+        evidence: tuple[Literal["yes", "no", "unknown"], str, Refusal | None],
     ) -> BuildCall:
         from dockerfix.builders.compose_dialect import ComposeDialect
         from dockerfix.formats.yaml import Map
 
-        own = service.layers[0]
         places = dict(self._places(service))
-        service_map = own.file.resolve(own.service)
+        service_map = self.file.get(self.file.root, "services", service.name)
         assert isinstance(service_map, Map)
-        args = tuple(
-            argument(held.file, held.member) for held in places.values()
-        )
+        args = tuple(argument(held.file, held.member) for held in places.values())
         dialect = ComposeDialect(
-            own.file.source.path,
-            own.file,
+            self.path,
+            self.file,
             service_map,
-            own.build,
-            {held.span: held for held in places.values()},
+            self.file.get(service_map, "build"),
+            places,
             self._variables,
-            tuple(held.span for held in places.values() if held.file is own.file),
+            tuple(held.span for held in places.values() if held.file is self.file),
+            frozenset(self._taken(args)),
         )
         buildkit, why, refusal = evidence
         context, dockerfile, inline = self._linking(service)
@@ -201,6 +217,16 @@ class Project:
             refusal,
         )
 
+    def _taken(self, args: Iterable[BuildArg]) -> Iterator[str]:
+        """Names of arguments that are ids of secrets from elsewhere."""
+        top = self.file.get(self.file.root, "secrets")
+        for arg in args:
+            known = self.file.get(top, arg.name)
+            if known is None or arg.variable is None:
+                continue
+            if self.file.text(self.file.get(known, "environment")) != arg.variable:
+                yield arg.name
+
     def _linking(self, service: Service) -> tuple[str | None, str | None, bool]:
         """Context and Dockerfile (both from the root), and whether the Dockerfile is inline."""
         context = dockerfile = None
@@ -212,7 +238,9 @@ class Project:
             if dockerfile is None:
                 dockerfile = layer.file.text(layer.file.get(build, "dockerfile"))
             if context is None:
-                said = text if text is not None else layer.file.text(layer.file.get(build, "context"))
+                said = (
+                    text if text is not None else layer.file.text(layer.file.get(build, "context"))
+                )
                 if said is not None:
                     context = self._path(layer.folder, said)
         if context is None and dockerfile is not None:
@@ -248,8 +276,7 @@ class Project:
             for name, held in places(layer.file, layer.build):
                 if name not in seen:
                     seen.add(name)
-                    if layer.file.source.path == self.path:
-                        yield name, held
+                    yield name, held._replace(extended=layer.extended)
 
     def _odd_args(self, service: Service) -> bool:
         """Whether `args:` is something that cannot be read."""
@@ -293,17 +320,20 @@ def places(file: File, build: Node | None) -> Iterator[tuple[str, Held]]:
     from dockerfix.formats.yaml import List, Map
 
     entry = file.entries(build).get("args")
-    held = file.resolve(entry.value) if entry is not None else None
+    if entry is None or build is None:
+        return
+    held, holder = file.resolve(entry.value), file.owners[id(entry.key)][0]
+    assert isinstance(holder, Map)
     if isinstance(held, Map):
         for name, one in file.entries(held).items():
             owner = file.owners.get(id(one.key))
             if owner is not None and isinstance(owner[0], Map):
-                yield name, Held(file, owner[0], one)
+                yield name, Held(file, owner[0], one, holder, build)
     elif isinstance(held, List):
         for item in held.items:
             text = file.text(item.value)
             if text:
-                yield text.partition("=")[0], Held(file, held, item)
+                yield text.partition("=")[0], Held(file, held, item, holder, build)
 
 
 def argument(file: File, member: Entry | object) -> BuildArg:

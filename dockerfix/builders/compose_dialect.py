@@ -8,12 +8,15 @@ written.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.edits import Edit
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Entry, Item, List, Map, Node
 from dockerfix.formats.yaml_edit import Items, ListSite, MapSite, Pairs
+from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,28 +24,52 @@ if TYPE_CHECKING:
     from dockerfix.builders.call import BuildArg, BuildCall
     from dockerfix.edits import Operation
     from dockerfix.formats.yaml import File
-    from dockerfix.source import Span
 
 BY_HAND = "Give it under build.secrets and the top-level secrets: of the file by hand."
 
 
 class Held(NamedTuple):
-    """Where an argument is written: an entry of a map or an item of a list, in `file`."""
+    """Where an argument is written: an entry of a map or an item of a list, in `file`.
+
+    `args_map` is the map that has the key `args:`, `build` the build that it belongs to.
+    `extended`: in a file that the service's `extends` names, whose top-level keys do not count."""
 
     file: File
     holder: Map | List
     member: Entry | Item
+    args_map: Map
+    build: Node
+    extended: bool = False
 
     @property
     def span(self) -> Span:
         return self.member.span
 
 
+@dataclass(frozen=True, slots=True)
+class TopLevel(MapSite):
+    """The file's own map, for a key at its end: behind whatever else is inserted there."""
+
+    @property
+    def span(self) -> Span:
+        end = len(self.file.source.data)
+        return Span(end, end)
+
+    def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
+        """A blank line before the new key where one stands before the last one."""
+        data, eol = source.data, source.eol
+        last = self.map.entries[-1].span.start if len(self.map.entries) > 1 else 0
+        spaced = data[:last].endswith(eol + eol)
+        for edit in MapSite.lower(self, source, operations):
+            lead = eol if spaced and edit.span.start == len(data) and edit.span.empty else b""
+            yield Edit(edit.span, lead + edit.text)
+
+
 @dataclass(frozen=True, eq=False)
 class ComposeDialect:
-    """One service's build in one file. `build` is what stands behind its `build:` key.
+    """One service's build in one file. `build` is what stands behind its own `build:` key.
 
-    `places` says where each argument is written. `variables` holds, for each argument name of
+    `taken` are ids that the file gives to other secrets. `places` says where each argument is written. `variables` holds, for each argument name of
     the whole project, the variables that services take it from. `shared` are host spans that
     other services use as well.
     """
@@ -50,10 +77,11 @@ class ComposeDialect:
     path: str
     file: File
     service: Map
-    build: Node
-    places: Mapping[Span, Held]
+    build: Node | None
+    places: Mapping[str, Held]
     variables: Mapping[str, frozenset[str]]
     shared: tuple[Span, ...] = field(default=())
+    taken: frozenset[str] = field(default=frozenset())
 
     # -- what a pass asks -----------------------------------------------------
 
@@ -62,16 +90,19 @@ class ComposeDialect:
     ) -> Sequence[Operation] | Refusal:
         if call.refusal is not None:
             return call.refusal
-        held = self.places[arg.span]
-        environment = self._environment(arg, source)
+        held = self.places[arg.name]
+        environment = self._environment(arg, held, source)
         if isinstance(environment, Refusal):
             return environment
-        build = self._map_of_args(held)
-        if build is None:
-            return self._refusal("the build's args: cannot be told apart", arg.span)
-        removed = self._remove(held, build)
-        given = self._give(held.file, build, id, environment, arg.span)
-        return given if isinstance(given, Refusal) else [*removed, *given]
+        removed = self._remove(held)
+        given = self._give(held.file, held.args_map, held.build, id, environment, arg.span)
+        if isinstance(given, Refusal):
+            return given
+        own = self._top_level(self.file, id, environment, arg.span) if held.extended else ()
+        if isinstance(own, Refusal):
+            return own
+        placed = [replace(one, order=(arg.span.start,)) for one in (*given, *own)]
+        return [*removed, *placed]
 
     def add_secret(
         self, call: BuildCall, id: str, source: str | None
@@ -81,17 +112,19 @@ class ComposeDialect:
         if any(secret.id == id for secret in call.secrets):
             return ()
         if source is not None and source.startswith("command:"):
-            return self._refusal("compose takes no secret from a command", self.build.span)
+            return self._refusal("compose takes no secret from a command", call.span)
         definition = _definition(source or f"env:{id}")
+        if self.build is None:
+            return self._top_level(self.file, id, definition, call.span)
         build = self.file.resolve(self.build)
         if isinstance(build, Map):
-            return self._give(self.file, build, id, definition, build.span)
+            return self._give(self.file, build, build, id, definition, call.span)
         entry = self.file.entries(self.service).get("build")
-        owner = self.file.owners.get(id_of(entry.key)) if entry is not None else None
+        owner = owner_of(self.file, entry.key) if entry is not None else None
         text = self.file.text(build)
         if owner is None or not isinstance(owner[0], Map) or text is None:
-            return self._refusal("this build: cannot be written out", self.build.span)
-        top = self._top_level(self.file, id, definition, self.build.span)
+            return self._refusal("this build: cannot be written out", call.span)
+        top = self._top_level(self.file, id, definition, call.span)
         if isinstance(top, Refusal):
             return top
         value = Pairs((("context", text.encode()), ("secrets", Items((id.encode(),)))))
@@ -99,25 +132,31 @@ class ComposeDialect:
         return [site.replace("build", value), *top]
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
-        held = self.places[arg.span]
-        build = self._map_of_args(held)
-        return self._remove(held, build)
+        return self._remove(self.places[arg.name])
 
     # -- where the value comes from -------------------------------------------
 
-    def _environment(self, arg: BuildArg, source: str | None) -> tuple[str, str] | Refusal:
+    def _environment(
+        self, arg: BuildArg, held: Held, source: str | None
+    ) -> tuple[str, str] | Refusal:
         """The top-level definition (`environment` or `file`, and its value)."""
         if source is not None:
             if source.startswith("command:"):
                 return self._refusal("compose takes no secret from a command", arg.span)
             return _definition(source)
         if arg.variable is None:
-            written = arg.value.value == "literal"
+            reason = (
+                f"the value of {arg.name} is put together, and a compose secret is one variable"
+            )
+            operators = held.file.source.text(arg.span).count(b"${") == 1
+            if arg.value.value == "literal":
+                reason = f"the value of {arg.name} is written out in the compose file"
+            elif operators and re.search(
+                rb"=\$\{|[:=][ \t]*[\"']?\$\{", held.file.source.text(arg.span)
+            ):
+                reason = f"{arg.name} has a default or an error of its own, which a compose secret cannot have"
             return self._refusal(
-                f"the value of {arg.name} is written out in the compose file"
-                if written
-                else f"{arg.name} is more than one plain variable, and a compose secret is one "
-                "variable or one file",
+                reason,
                 arg.span,
                 f"Put the value into the environment (or .env) and pass `{arg.name}: "
                 f"${{{arg.name}}}`, then run dockerfix again.",
@@ -135,25 +174,31 @@ class ComposeDialect:
     # -- giving ---------------------------------------------------------------
 
     def _give(
-        self, file: File, build: Map, id: str, definition: tuple[str, str], span: Span
+        self,
+        file: File,
+        holder: Map,
+        build: Node,
+        id: str,
+        definition: tuple[str, str],
+        span: Span,
     ) -> Sequence[Operation] | Refusal:
+        """The id in `build.secrets`, which is made in `holder` where there is none."""
         top = self._top_level(file, id, definition, span)
         if isinstance(top, Refusal):
             return top
         path = file.source.path
-        held = self.file.entries(self.build).get("secrets") if file is self.file else None
-        held = held or build.entry("secrets")
+        held = file.entries(build).get("secrets")
         if held is None:
-            return [MapSite(path, file, build).append("secrets", id.encode(), after="args"), *top]
+            return [MapSite(path, file, holder).append("secrets", id.encode(), after="args"), *top]
         listed = file.resolve(held.value)
         if isinstance(listed, List) and (listed.items or listed.flow):
             if id in secret_names(file, listed):
                 return top
             return [ListSite(path, file, listed).append(id.encode()), *top]
         if listed is None or getattr(listed, "null", False):
-            owner = file.owners[id_of(held.key)][0]
-            if isinstance(owner, Map):
-                return [MapSite(path, file, owner).append("secrets", id.encode()), *top]
+            owner = owner_of(file, held.key)
+            if owner is not None and isinstance(owner[0], Map):
+                return [MapSite(path, file, owner[0]).append("secrets", id.encode()), *top]
         return self._refusal("build.secrets is not a list that can be added to", held.span)
 
     def _top_level(
@@ -168,36 +213,24 @@ class ComposeDialect:
             return self._refusal(
                 f"the file has a secret {id} already, from elsewhere",
                 span,
-                f"Give the build's secret another id (`[secrets.{id}]` in the configuration).",
+                f"Give the build's secret an id of its own (`[secrets.{id}]` in the configuration).",
             )
         if not isinstance(file.root, Map):
             return self._refusal("the file is not a map", span)
         entry = Pairs(((key, value.encode("utf-8", "surrogateescape")),))
-        return [MapSite(file.source.path, file, file.root).put("secrets", id, entry)]
+        return [TopLevel(file.source.path, file, file.root).put("secrets", id, entry)]
 
     # -- taking away ----------------------------------------------------------
 
-    def _map_of_args(self, held: Held) -> Map | None:
-        """The build map whose `args` holds the argument: its own, or the one it merges."""
-        if held.file is self.file:
-            entry = self.file.entries(self.build).get("args")
-            owner = self.file.owners.get(id_of(entry.key)) if entry is not None else None
-            if owner is not None and isinstance(owner[0], Map):
-                return owner[0]
-        owner = held.file.owners.get(id(held.holder))
-        if owner is not None and isinstance(owner[0], Map):
-            return owner[0]
-        return None
-
-    def _remove(self, held: Held, build: Map | None) -> list[Operation]:
+    def _remove(self, held: Held) -> list[Operation]:
         """The argument goes; so does `args:` with the last one, and what refers to it."""
-        file, path = held.file, held.file.source.path
+        file, path, build = held.file, held.file.source.path, held.args_map
         members = held.holder.entries if isinstance(held.holder, Map) else held.holder.items
         anchored = bool(held.holder.anchor) and file.shared(held.holder)
-        alone = build is not None and len(build.entries) == 1
+        alone = len(build.entries) == 1
         if len(members) == 1 and anchored:
             return [*self._whole(file, path, held.holder)]
-        if len(members) == 1 and alone and build is not None:
+        if len(members) == 1 and alone:
             return [MapSite(path, file, build).remove("args")]
         if isinstance(held.holder, Map) and isinstance(held.member, Entry):
             one = MapSite(path, file, held.holder).remove(held.member.name)
@@ -214,7 +247,7 @@ class ComposeDialect:
         """An anchored node goes, and every alias of it."""
         users = [one for one in file.aliases if file.resolve(one) is node]
         for one in (node, *users):
-            owner = file.owners.get(id(one))
+            owner = owner_of(file, one)
             if owner is None:
                 continue
             container, member = owner
@@ -227,8 +260,9 @@ class ComposeDialect:
         return Refusal(reason, self.path, span, help)
 
 
-def id_of(node: Node) -> int:
-    return id(node)
+def owner_of(file: File, node: Node) -> tuple[Node, Entry | Item] | None:
+    """What holds `node`: its map or list, and the entry or item there."""
+    return file.owners.get(id(node))
 
 
 def _definition(source: str) -> tuple[str, str]:

@@ -50,23 +50,35 @@ class Seen:
         name = path.rpartition("/")[2]
         stack = self.stacks.get(name)
         if stack is not None:
-            return "yes", "", Refusal(
-                f"{name} is also given to docker stack or kompose, which know no secret from "
-                "the environment",
-                *stack,
-                "Keep the build in a compose file of its own, then run dockerfix again.",
+            return (
+                "yes",
+                "",
+                Refusal(
+                    f"{name} is also given to docker stack or kompose, which know no secret from "
+                    "the environment",
+                    *stack,
+                    "Keep the build in a compose file of its own, then run dockerfix again.",
+                ),
             )
         if self.version_one is not None:
-            return "no", "", Refusal(
-                "docker-compose v1 is used here, which has no build.secrets",
-                *self.version_one,
-                "Use compose v2 (`docker compose`), then run dockerfix again.",
+            return (
+                "no",
+                "",
+                Refusal(
+                    "docker-compose v1 is used here, which has no build.secrets",
+                    *self.version_one,
+                    "Use compose v2 (`docker compose`), then run dockerfix again.",
+                ),
             )
         if self.classic is not None:
-            return "no", "", Refusal(
-                "DOCKER_BUILDKIT=0 asks for the classic builder, and compose then has no secrets",
-                *self.classic,
-                "Remove that setting, so that BuildKit builds, and run dockerfix again.",
+            return (
+                "no",
+                "",
+                Refusal(
+                    "DOCKER_BUILDKIT=0 asks for the classic builder, and compose then has no secrets",
+                    *self.classic,
+                    "Remove that setting, so that BuildKit builds, and run dockerfix again.",
+                ),
             )
         if self.old_name is not None:
             where = f"{self.old_name[0]} calls docker-compose, which may be version 1"

@@ -128,7 +128,8 @@ class Scope:
         first, *rest = name.split(".")
         node = self.matrix.get(first)
         if node is None:
-            return None
+            computed = first in self.matrix or "*" in self.matrix
+            return None if computed else frozenset({""})
         text = self.file.text(self.file.get(node, *rest))
         return None if text is None or "matrix." in text else self.values(text)
 
@@ -194,21 +195,23 @@ def is_github(path: str) -> bool:
 
 
 def combinations(file: File, strategy: Node | None) -> tuple[Mapping[str, Node | None], ...]:
-    """The combinations of a matrix. An axis that is computed is in none of them."""
+    """The combinations of a matrix. What is computed in it is None in all of them, under `*` where
+    not even its name is known."""
     matrix = file.get(strategy, "matrix")
+    if file.text(matrix) is not None:
+        return ({"*": None},)
     entries = file.entries(matrix)
     axes: dict[str, list[Node | None]] = {}
     for name, entry in entries.items():
         if name in ("include", "exclude"):
             continue
         value = file.resolve(entry.value)
-        if isinstance(value, List):
-            axes[name] = list(file.items(value))
+        axes[name] = list(file.items(value)) if isinstance(value, List) else [None]
     found: list[dict[str, Node | None]] = [
         dict(zip(axes, one, strict=True)) for one in product(*axes.values())
     ]
-    if len(found) > MOST:
-        return ({},)
+    if len(found) > MOST or file.text(file.get(matrix, "include")) is not None:
+        return ({"*": None},)
     for item in file.items(file.get(matrix, "include")):
         given = {name: file.resolve(entry.value) for name, entry in file.entries(item).items()}
         same = [one for one in found if _fits(file, one, given, axes)]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dockerfix.workspace import Workspace
 
 Link = Literal["flag", "context", "name", "unresolved"]
-STARTS_ANYWHERE = frozenset({"shell"})
+STARTS_ANYWHERE = frozenset({"shell", "bake", "markdown"})
 """Kinds of file whose working directory at the start is not known."""
 
 UNKNOWN = "?"
@@ -101,6 +101,9 @@ class _Linker:
         self.declared: dict[str, tuple[str, ...]] = {}
 
     def one(self, call: BuildCall) -> BuildCall:
+        if call.linked_by != "unresolved":
+            # The builder knows: a Dockerfile that stands inside another file, say.
+            return call
         paths, by = self._by_path(call)
         if len(paths) > 1:
             paths, by = self._narrowed(call, paths), "name"
@@ -222,3 +225,25 @@ def _under(folder: str | None, path: str, script: str) -> str | None:
     if full == ".":
         full = ""
     return None if full == ".." or full.startswith("../") else full
+
+
+def working_folder(call: BuildCall, dockerfile: str) -> str | None:
+    """The folder, root-relative, in which the client runs that builds `dockerfile`; None if the
+    call does not tell. A script may start anywhere: where its paths lead decides."""
+    if call.cwd is None:
+        return None
+    if call.kind not in STARTS_ANYWHERE:
+        return _under("", call.cwd, call.path)
+    found = set()
+    for start in starting_folders(call.path):
+        folder = _under(start, call.cwd, call.path)
+        if folder is None:
+            continue
+        if call.dockerfile_argument is not None:
+            leads = _under(folder, call.dockerfile_argument, call.path) == dockerfile
+        else:
+            context = _under(folder, call.context or "", call.path)
+            leads = call.context is not None and context == posixpath.dirname(dockerfile)
+        if leads:
+            found.add(folder)
+    return found.pop() if len(found) == 1 else None

@@ -303,6 +303,12 @@ class MakeDialect:
     ) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_secret(call, id, source))
 
+    def take_ssh(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        return self._unable(arg) or self._placed(self.inner.take_ssh(call, arg))
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.add_ssh(call, value))
+
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         unable = self._unable(arg)
         if unable is not None:

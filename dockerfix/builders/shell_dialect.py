@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.bake_flags import secret_flag
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.command_line import (
     CommandLine,
@@ -21,10 +22,10 @@ from dockerfix.builders.shell_edits import (
     Piece,
     Replacement,
     ShellSite,
-    quote,
     requoted,
 )
-from dockerfix.builders.shell_values import Host, Plan, Substitution, ValuePlanner, neutral
+from dockerfix.builders.shell_sources import sourced
+from dockerfix.builders.shell_values import Host, Plan, Substitution, ValuePlanner
 from dockerfix.finding import Refusal
 from dockerfix.source import Span
 
@@ -224,7 +225,13 @@ class ShellDialect(ValuePlanner):
             return self._refusal(f"`{id!a}` cannot be the id of a secret", self._value_span(given))
         held = next((secret for secret in call.secrets if secret.id == id), None)
         if source is not None and not source.startswith("env:"):
-            return self._from_source(given, id, source)
+            if held is None:
+                return self._from_source(given, id, source)
+            if held.source in (source, ""):
+                return self.drop(call, arg)
+            return self._refusal(
+                f"the secret {id} is given here already, from elsewhere", given.given.value.span
+            )
         plan = self._stray(given) or self._several_places(given) or self._plan(given, source)
         if isinstance(plan, Refusal):
             return plan
@@ -247,31 +254,25 @@ class ShellDialect(ValuePlanner):
     ) -> Sequence[Operation] | Refusal:
         if call.refusal is not None:
             return call.refusal
-        if any(secret.id == id for secret in call.secrets):
+        if any(secret.id == id for secret in call.secrets) or self.line.kind == "bake":
             return ()
         site = self._site()
         order = site.span.start
         found: list[Operation] = []
-        value = f"id={id}".encode("utf-8", "surrogateescape")
-        if source is not None and source.startswith("env:"):
-            value += b",env=" + source[4:].encode("utf-8", "surrogateescape")
-        elif source is not None and source.startswith("file:"):
-            value += b",src=" + source[5:].encode("utf-8", "surrogateescape")
-        elif source is not None and source.startswith("command:"):
-            name = neutral(id)
-            value += b",env=" + name.encode("utf-8", "surrogateescape")
-            command = (Piece(b'"$(' + source[8:].encode("utf-8", "surrogateescape") + b')"'),)
-            found.append(site.set_variable(name, command, order))
-            keeping = self._keeping(name, order)
+        word, variable = f"id={id}".encode("utf-8", "surrogateescape"), id
+        if source is not None:
+            made = sourced(id, source, self._settable(id), self.line.tool)
+            if made is None:
+                return self._no_path()
+            word, variable = made.word, made.variable
+            if made.set_to is not None:
+                found.append(site.set_variable(variable, made.set_to, order))
+        if variable:
+            keeping = self._keeping(variable, order)
             if isinstance(keeping, Refusal):
                 return keeping
             found += keeping
-        if source is None or source.startswith("env:"):
-            keeping = self._keeping(source[4:] if source else id, order)
-            if isinstance(keeping, Refusal):
-                return keeping
-            found += keeping
-        text = (Piece(b"--secret " + (quote(value) if source else value)),)
+        text = (Piece(b"--secret " + word),)
         if site.add_at < 0:
             return self._refusal("the build command stands in a variable", self.line.command.span)
         return [*found, site.add_flag(id, text, order)]
@@ -361,16 +362,18 @@ class ShellDialect(ValuePlanner):
                 end -= 1
         return [site.keep_variable(name, Keep(mode, start, end), order)]
 
-    def _replace(self, given: GivenArg, text: bytes) -> list[Operation]:
+    def _replace(self, given: GivenArg, text: bytes, *, as_is: bool = False) -> list[Operation]:
         flag, value = given.given.flag, given.given.value
         if value is None:
             return []
+        name, text = secret_flag(given.given, text)
         if given.given.joined:
-            written = requoted(value, text, b"--secret=")
+            flagged = name + b"="
+            written = flagged + text if as_is else requoted(value, text, flagged)
             one = Replacement(value.span, (Piece(written),))
             return [self._site_of(value).replace(value.span, [one], value.span.start)]
-        first = Replacement(flag.span, (Piece(requoted(flag, b"--secret")),))
-        second = Replacement(value.span, (Piece(requoted(value, text)),))
+        first = Replacement(flag.span, (Piece(requoted(flag, name)),))
+        second = Replacement(value.span, (Piece(text if as_is else requoted(value, text)),))
         if flag.via is value.via and flag.where == value.where:
             return [self._site_of(flag).replace(flag.span, [first, second], flag.span.start)]
         return [
@@ -379,17 +382,26 @@ class ShellDialect(ValuePlanner):
         ]
 
     def _from_source(self, given: GivenArg, id: str, source: str) -> Sequence[Operation] | Refusal:
-        kind, _, rest = source.partition(":")
         order = self._span(given).start
-        if kind == "file":
-            return self._replace(given, f"id={id},src={rest}".encode("utf-8", "surrogateescape"))
-        name = neutral(given.name)
-        command = (Piece(b'"$(' + rest.encode("utf-8", "surrogateescape") + b')"'),)
-        found = self._replace(given, f"id={id},env={name}".encode("utf-8", "surrogateescape"))
-        keeping = self._keeping(name, order)
+        stray = self._stray(given) or self._several_places(given)
+        if stray is not None:
+            return stray
+        made = sourced(id, source, self._free_name(given), self.line.tool)
+        value = given.given.value
+        if made is None or (not made.bare and (value is None or value.where != "direct")):
+            return self._no_path()
+        found = self._replace(given, made.value if made.bare else made.word, as_is=not made.bare)
+        if made.set_to is None:
+            return found
+        keeping = self._keeping(made.variable, order)
         if isinstance(keeping, Refusal):
             return keeping
-        return [*found, self._site().set_variable(name, command, order), *keeping]
+        return [*found, self._site().set_variable(made.variable, made.set_to, order), *keeping]
+
+    def _no_path(self) -> Refusal:
+        return self._refusal(
+            "the configured path of the secret cannot be written here", self.line.command.span
+        )
 
     # -- places ---------------------------------------------------------------
 

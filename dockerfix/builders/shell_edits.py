@@ -8,10 +8,12 @@ in the text of a projection; the projection encodes what is written. Knows no cl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.edits import Edit, Operation
+from dockerfix.shell.nodes import FOREIGN
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from dockerfix.builders.arguments import Argument, Leaf
     from dockerfix.projection import Projection
+    from dockerfix.shell import Part
 
 BLANKS = b" \t"
 
@@ -289,7 +292,10 @@ def value_text(
                 return None
             found.append(Piece(foreign(part.span), raw=True))
         elif part.kind == "single":
-            found.append(Piece(b"'" + part.value + b"'"))
+            inside = _single(part, foreign)
+            if inside is None:
+                return None
+            found += inside
         elif part.kind == "ansi":
             found.append(Piece(_ansi(part.value)))
         elif part.kind == "escape" and not leaf.quoted and plain:
@@ -321,6 +327,21 @@ def _unsafe(value: bytes, *, first: bool) -> bool:
     return (first and value[:1] == b"~") or b":~" in value or (
         b"{" in value and (b"," in value or b".." in value)
     )  # fmt: skip
+
+
+def _single(part: Part, foreign: Callable[[Span], bytes] | None) -> list[Piece] | None:
+    """A single-quoted part, with the host's own text where runs of `FOREIGN` bytes stand."""
+    found = [Piece(b"'")]
+    for hit in re.finditer(b"%c+|[^%c]+" % (FOREIGN, FOREIGN), part.value):
+        if hit[0][0] != FOREIGN:
+            found.append(Piece(hit[0]))
+            continue
+        at = part.span.end - 1 - len(part.value)
+        raw = foreign(Span(at + hit.start(), at + hit.end())) if foreign is not None else b""
+        if not raw:
+            return None
+        found.append(Piece(raw, raw=True))
+    return [*found, Piece(b"'")]
 
 
 def _ansi(value: bytes) -> bytes:

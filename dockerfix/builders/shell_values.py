@@ -16,6 +16,10 @@ from dockerfix.finding import Refusal
 from dockerfix.shell.words import is_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.edits import Operation
     from dockerfix.shell import Nested, Part, Script, Variable
     from dockerfix.source import Span
 
@@ -65,6 +69,18 @@ class ValuePlanner:
     path: str
     line: CommandLine
     host: Host = field(default_factory=Host)
+
+    # -- keys -----------------------------------------------------------------
+
+    def take_ssh(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        from dockerfix.builders.shell_ssh import take_ssh
+
+        return take_ssh(self, call, arg)  # type: ignore[arg-type]
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        from dockerfix.builders.shell_ssh import add_ssh
+
+        return add_ssh(self, call, value)  # type: ignore[arg-type]
 
     # -- where the value is ---------------------------------------------------
 
@@ -140,6 +156,11 @@ class ValuePlanner:
         if used_by_others and not own:
             return neutral(name)
         return name
+
+    def _settable(self, name: str) -> str:
+        """`name` where it can be set for the client alone, else a neutral one."""
+        taken = {a.name for a in self.line.command.prefix} | set(self.line.environment)
+        return name if is_name(name) and name not in taken and not steers(name) else neutral(name)
 
     def _in_environment(self, given: GivenArg, variable: str) -> bool:
         """Whether the client finds exactly the value of `variable` in its environment (T29)."""

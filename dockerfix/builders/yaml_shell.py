@@ -8,12 +8,13 @@ spans that the shell does not see (`FOREIGN`), or as known text.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.shell_dialect import ShellDialect, calls_of
-from dockerfix.builders.shell_values import Host
+from dockerfix.builders.shell_values import Host, Substitution
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml_text import ScalarSite
 from dockerfix.projection import Projection, Segment
@@ -21,7 +22,6 @@ from dockerfix.shell.nodes import FOREIGN, State, Variable
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from dockerfix.builders.call import BuildArg, BuildCall
     from dockerfix.edits import Operation
     from dockerfix.formats.yaml import Scalar
     from dockerfix.shell import Script
@@ -99,6 +99,18 @@ def _masked(projection: Projection, expression: re.Pattern[bytes], known: Known)
     return Projection(bytes(made), tuple(segments))
 
 
+class Runner(Host):
+    """A CI system round the script, whose own substitutions are only text."""
+
+    def __init__(self, kind: str, session: Session) -> None:
+        self.kind = kind
+        self.session = session
+
+    def substitution(self, script: Script, span: Span) -> Substitution | None:
+        raw = self.session.raw(script, span)
+        return Substitution(raw) if raw.startswith(b"$[[") else None
+
+
 def start(variables: Mapping[str, frozenset[bytes] | None], cwd: str | None) -> State:
     """What holds at the first line: variables that the host exports, by name (values if known)."""
     return State(
@@ -136,6 +148,12 @@ class YamlDialect:
     ) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_secret(call, id, source))
 
+    def take_ssh(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.take_ssh(call, arg))
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.add_ssh(call, value))
+
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.drop(call, arg))
 
@@ -152,8 +170,15 @@ class YamlDialect:
                     operation.at,
                     "Write the command into one item, or change it by hand.",
                 )
-            found.append(ScalarSite(operation.path, scalar).inside(operation))
+            found.append(ScalarSite(operation.path, scalar).inside(operation, _in_file(operation)))
         return found
+
+
+def _in_file(operation: Operation) -> tuple[object, ...]:
+    """What an operation is done to, with the spans of the file and not of the text that was read."""
+    member = operation.member if isinstance(operation.member, tuple) else (operation.member,)
+    projection: Projection = operation.site.projection  # type: ignore[attr-defined]
+    return tuple(projection.host_span(one) if isinstance(one, Span) else one for one in member)
 
 
 def calls_in(
@@ -165,8 +190,52 @@ def calls_in(
             yield call, call.dialect
 
 
+# -- what is not read ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unable:
+    """A build that takes nothing."""
+
+    reason: str
+
+    def take_secret(
+        self, call: BuildCall, arg: BuildArg, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        return self.drop(call, arg)
+
+    def add_secret(
+        self, call: BuildCall, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        return call.refusal or Refusal(self.reason, call.path, call.span, "Change it by hand.")
+
+    def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        return self.add_secret(call, "", None)
+
+
+def unread(
+    kind: str, path: str, scalars: Iterable[Scalar], reason: str, help: str
+) -> Iterator[BuildCall]:
+    """The builds of a script that is not shell, as far as a glance shows: one call that refuses."""
+    args = tuple(
+        BuildArg(hit[1].decode(), scalar.projection.host_span(Span(*hit.span())), Value.TEXT)
+        for scalar in scalars
+        for hit in _FLAG.finditer(scalar.text)
+    )
+    if not args:
+        return
+    said = Refusal(f"{reason}, which dockerfix does not read", path, args[0].span, help)
+    yield BuildCall(
+        kind, path, args[0].span, "docker build", Unable(said.reason), "", "?", args=args, refusal=said
+    )  # fmt: skip
+
+
 # -- what docker it is ----------------------------------------------------------
 
+_FLAG = re.compile(rb"--build-arg(?:=|[ \t]+)[\"'`]?([A-Za-z_]\w*)")
+_INSTALLED = re.compile(
+    rb"\b(?:apk|apt|apt-get)\b[^\n;&]*\b(?:add|install)\b[^\n;&]*[ \t](docker(?:-cli|\.io)?)(?=[ \t\n;&=]|$)"
+)
 _IMAGE = re.compile(r"(?:^|/)docker(?:hub)?(?:/library)?(?:/docker)?:v?(\d+)(?:\.(\d+))?[\w.-]*$")
 
 
@@ -180,20 +249,36 @@ def too_old(images: Iterable[str]) -> str:
     return ""
 
 
-def on_old_docker(call: BuildCall, images: Iterable[str]) -> BuildCall:
-    """`call` refused where the job's images are too old for it."""
+def on_old_docker(call: BuildCall, images: Iterable[str], text: bytes = b"") -> BuildCall:
+    """`call` with what the job's images, and packages that its script installs, say of BuildKit."""
     if call.refusal is not None or not call.evidence.startswith("docker build is BuildKit since"):
         return call
     image = too_old(images)
-    if not image:
-        return call
-    refusal = Refusal(
-        f"the image {image} builds with the classic builder, which has no secrets",
-        call.path,
-        call.span,
-        "Use docker:23 or later, or set DOCKER_BUILDKIT: 1 (docker 20.10 and later).",
-    )
-    return replace(call, buildkit="no", evidence=f"the job runs in {image}", refusal=refusal)
+    if image:
+        refusal = Refusal(
+            f"the image {image} builds with the classic builder, which has no secrets",
+            call.path,
+            call.span,
+            "Use docker:23 or later, or set DOCKER_BUILDKIT: 1 (docker 20.10 and later).",
+        )
+        return replace(call, buildkit="no", evidence=f"it runs in {image}", refusal=refusal)
+    installed = _INSTALLED.search(text)
+    if installed and b"buildx" not in text:
+        package = installed[1].decode()
+        evidence = f"the package {package} comes without buildx"
+        return replace(call, buildkit="unknown", evidence=evidence)
+    return call
 
 
-__all__ = ["Host", "Session", "YamlDialect", "calls_in", "on_old_docker", "start", "too_old"]
+__all__ = [
+    "Host",
+    "Runner",
+    "Session",
+    "Unable",
+    "YamlDialect",
+    "calls_in",
+    "on_old_docker",
+    "start",
+    "too_old",
+    "unread",
+]

@@ -13,6 +13,8 @@ from dockerfix.workspace import Unreadable, Workspace, find_root
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dockerfix.syntax.nodes import Dockerfile
+
 Names = Annotated[list[str], typer.Argument(help="Dockerfiles.")]
 
 
@@ -48,11 +50,11 @@ def dump(
         if calls:
             _write(_calls(workspace, path))
             continue
-        code = max(code, _dump(name, data, json, model))
+        code = max(code, _model(workspace, path, name) if model else _dump(name, data, json))
     return code
 
 
-def _dump(name: str, data: bytes, json: bool, model: bool) -> int:
+def _dump(name: str, data: bytes, json: bool) -> int:
     import dockerfix
     from dockerfix.syntax import dump as trees
 
@@ -61,14 +63,26 @@ def _dump(name: str, data: bytes, json: bool, model: bool) -> int:
         import json as writer
 
         print(writer.dumps({"path": name, **trees.dump_json(tree)}))
-    elif model:
-        from dockerfix.model import build
-        from dockerfix.model.describe import describe
-
-        _write([f"# {name}"])
-        _write([describe(build(tree)).rstrip("\n")])
     else:
         _write([f"# {name}", trees.dump_tree(tree).rstrip("\n")])
+    return _tell_errors(name, tree)
+
+
+def _model(workspace: Workspace, path: str, name: str) -> int:
+    """What the file means, with the callers and the build context of its root."""
+    from dockerfix.engine.snapshot import Memo, Snapshot
+    from dockerfix.model.describe import describe
+
+    snapshot = Snapshot(workspace, Memo(), False)
+    if snapshot.dockerfile(path) is None:
+        print(f"{name}: error: it is no Dockerfile that a builder can read", file=sys.stderr)
+        return 2
+    context = snapshot.context(path)
+    _write([f"# {name}", describe(context.model, context.reader).rstrip("\n")])
+    return _tell_errors(name, context.dockerfile)
+
+
+def _tell_errors(name: str, tree: Dockerfile) -> int:
     for error in tree.errors:
         line = getattr(error, "start_line", None) or getattr(error, "line", 1)
         message = getattr(error, "message", None) or str(error)

@@ -7,6 +7,7 @@ pass: what a fix may take away is what the old files say was there.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dockerfix.finding import Finding
     from dockerfix.syntax.nodes import Run
 
+_ENV = re.compile(rb"(?:^|,)env=(\w+)")
 Failure = tuple[str, str]
 """A path, and what is wrong there."""
 
@@ -69,11 +71,12 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
             yield path, f"{name} is declared more often than before"
     for name in sorted(removed - _carriers(before, variables)):
         yield path, f"a declaration of {name} is gone, which no finding asked for"
-    if len(before.runs) != len(after.runs):
-        yield path, f"there were {len(before.runs)} RUNs and there are {len(after.runs)}"
+    kept, granted = _kept(before, fixed), _granted(path, fixed)
+    if len(kept) != len(after.runs):
+        yield path, f"there were to be {len(kept)} RUNs and there are {len(after.runs)}"
         return
-    for old, new in zip(before.runs, after.runs, strict=True):
-        yield from _run(before, after, old, new, removed)
+    for old, new in zip(kept, after.runs, strict=True):
+        yield from _run(before, after, old, new, removed, granted)
     for name in sorted(variables & removed):
         kinds = {one.kind for one in after.model.bindings_of(name)}
         if kinds & {"arg", "global"}:
@@ -84,6 +87,43 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
         if count > 0:
             yield path, f"${name} is still expanded, and nothing sets it"
     yield from _images(before, after, removed)
+
+
+def _kept(before: Context, fixed: tuple[Finding, ...]) -> list[Run]:
+    """The RUNs that were to stay: a fix says which it removes. A later round finds it elsewhere in
+    the file and perhaps with more mounts, but with the same command."""
+    runs = list(before.runs)
+    for finding in fixed:
+        for operation in finding.fix.operations if finding.fix is not None else ():
+            command = getattr(operation.site, "body", None)
+            if operation.verb != "remove" or operation.path != before.path or command is None:
+                continue
+            gone = next((one for one in runs if one.body.text.strip() == command.text.strip()), None)
+            if gone is not None:
+                runs.remove(gone)
+    return runs
+
+
+def _granted(path: str, fixed: tuple[Finding, ...]) -> set[str]:
+    """The variables of mounts that a fix brings to RUNs, or gives another name; `--ssh X` for a
+    key X in whose place it brings an agent."""
+    agents = {
+        f"--ssh {finding.variable}"
+        for finding in fixed
+        for operation in (finding.fix.operations if finding.fix is not None else ())
+        if operation.path == path
+        and operation.verb == "add_mount"
+        and isinstance(operation.value, bytes)
+        and operation.value.startswith(b"type=ssh")
+    }
+    return agents | {
+        name.decode("ascii")
+        for finding in fixed
+        if finding.fix is not None and not finding.fix.name.endswith(("-arg", "-env"))
+        for operation in finding.fix.operations
+        if operation.path == path and operation.verb in ("add_mount", "replace_mount", "replace")
+        for name in _ENV.findall(operation.value if isinstance(operation.value, bytes) else b"")
+    }
 
 
 def _carriers(context: Context, variables: set[str]) -> set[str]:
@@ -99,21 +139,34 @@ def _carriers(context: Context, variables: set[str]) -> set[str]:
 
 
 def _run(
-    before: Context, after: Context, old: Run, new: Run, removed: set[str]
+    before: Context,
+    after: Context,
+    old: Run,
+    new: Run,
+    removed: set[str],
+    granted: set[str],
 ) -> Iterator[Failure]:
     """A RUN gets the names that it got, but for removed ones that it cannot read."""
     had = {*before.model.environment(old), *_mounted(old)}
     has = {*after.model.environment(new), *_mounted(new)}
     where = f"the RUN on line {new.start_line}"
     for name in sorted(has - had):
+        if name in _mounted(new) and (_feeds(new, name) or name in granted):
+            continue
         yield before.path, f"{where} gets {name}, which it did not get before"
     for name in sorted(had - has):
         if is_proxy(name):
             # BuildKit hands these to every RUN, declared or not (rule 2.11).
             continue
         if name not in removed:
-            yield before.path, f"{where} no longer gets {name}, which was to stay"
-        elif before.reader.reading(old, name).reads and not _sets(new, name):
+            if name not in _mounted(old) or after.reader.needs(new, name):
+                yield before.path, f"{where} no longer gets {name}, which was to stay"
+        elif (
+            f"--ssh {name}" not in granted
+            and before.reader.reading(old, name).reads
+            and not _sets(new, name)
+            and after.reader.needs(new, name)
+        ):
             yield before.path, f"{where} may read {name} and no longer gets it"
     environments = [one.env for one in new.mounts if one.type == "secret" and one.env]
     if len(set(environments)) != len(environments):
@@ -121,12 +174,20 @@ def _run(
 
 
 def _mounted(run: Run) -> set[str]:
-    return {one.env for one in run.mounts if one.type == "secret" and one.env}
+    every = (one.env for one in run.mounts if one.type == "secret")
+    return {name for name in every if name and "$" not in name}
 
 
 def _sets(run: Run, name: str) -> bool:
     texts = [run.body.text, *(one.text for one in run.heredoc_bodies)]
     return any(f"export {name}".encode() in text for text in texts)
+
+
+def _feeds(run: Run, name: str) -> bool:
+    """Whether a new name is there only so that the shell makes an old one of it (T8)."""
+    texts = [run.body.text, *(one.text for one in run.heredoc_bodies)]
+    use = f"${{{name}:-".encode()
+    return name.endswith("_SECRET") and any(use in text and b"export " in text for text in texts)
 
 
 def _images(before: Context, after: Context, removed: set[str]) -> Iterator[Failure]:
@@ -190,7 +251,9 @@ def _call(before: Snapshot, after: Snapshot, old: BuildCall, new: BuildCall) -> 
     where = f"the build on line {line}"
     if (old.tool, old.target) != (new.tool, new.target):
         yield new.path, f"{where} no longer builds the same target with the same tool"
-    if old.dockerfiles != new.dockerfiles and old.linked_by != "name":
+    # Calls that shared a flag were each tied to the Dockerfiles of all: fewer is no loss.
+    other = not set(new.dockerfiles) <= set(old.dockerfiles)
+    if (other or (old.dockerfiles and not new.dockerfiles)) and old.linked_by != "name":
         yield new.path, f"{where} no longer builds the same Dockerfiles"
     had, has = {arg.name for arg in old.args}, {arg.name for arg in new.args}
     if has - had:

@@ -241,6 +241,15 @@ class Snapshot:
     @cached_property
     def calls(self) -> tuple[BuildCall, ...]:
         """Every build call of the root, linked to the Dockerfiles that it builds."""
+        return tuple(one for one in self._found if not one.documentation)
+
+    @cached_property
+    def documents(self) -> tuple[BuildCall, ...]:
+        """Commands that files only show, linked likewise."""
+        return tuple(one for one in self._found if one.documentation)
+
+    @cached_property
+    def _found(self) -> tuple[BuildCall, ...]:
         return self._linked(tuple(self.find_calls(self.workspace.files())))
 
     def ignored_calls(self) -> tuple[BuildCall, ...]:
@@ -280,6 +289,7 @@ class Snapshot:
                 model=self.model(path),
                 calls=tuple(call for call in self.calls if path in call.dockerfiles),
                 all_calls=self.calls,
+                documents=tuple(one for one in self.documents if path in one.dockerfiles),
                 dockerfiles=Trees(self.dockerfile_paths, self.dockerfile),
                 workspace=self.workspace,
                 config=self.config(path),

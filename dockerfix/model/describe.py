@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockerfix.syntax.nodes import Run
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dockerfix.model.runs import RunReader
     from dockerfix.model.scopes import Binding, Model
     from dockerfix.model.sites import ExpansionSite
     from dockerfix.model.stages import Stage
+    from dockerfix.model.taint import Leak
 
 _SHOWN = 8
 
 
-def describe(model: Model) -> str:
-    """One block a stage, then one a binding; line numbers are those of the file."""
-    return "\n".join(_lines(model)) + "\n"
+def describe(model: Model, reader: RunReader | None = None) -> str:
+    """One block a stage, then one a binding, then one a secret: who reads it, and where its
+    value goes. Line numbers are those of the file. `reader` knows the build context."""
+    if reader is None:
+        from dockerfix.model.runs import RunReader
+
+        reader = RunReader(model)
+    return "\n".join(_lines(model, reader)) + "\n"
 
 
-def _lines(model: Model) -> Iterator[str]:
+def _lines(model: Model, reader: RunReader) -> Iterator[str]:
     for stage in model.stages:
         yield from _stage(model, stage)
     for binding in model.bindings:
@@ -28,6 +37,74 @@ def _lines(model: Model) -> Iterator[str]:
     if loose:
         yield "not bound by this file:"
         yield from (f"  {_place(site)}" for site in loose)
+    for name, why in _secrets(model, reader).items():
+        yield f"secret {_printable(name)}: {_printable(why)}"
+        yield from _secret(model, reader, name)
+
+
+def _secrets(model: Model, reader: RunReader) -> dict[str, str]:
+    """The variables that are secrets by name, value and use, and those that are mounted."""
+    from dockerfix.model.secrets import classify
+
+    found: dict[str, str] = {}
+    for binding in model.bindings:
+        if binding.name in found:
+            continue
+        uses = {use for run in model.reach(binding) for use in reader.uses(run, binding.name)}
+        raw = binding.value.raw if binding.value is not None else None
+        verdict = classify(binding.name, raw, uses=uses)
+        if verdict.secret:
+            found[binding.name] = ", ".join(verdict.evidence)
+    for run in _runs(model):
+        for mount in run.mounts:
+            if mount.type == "secret" and (mount.env or mount.id):
+                found.setdefault(mount.env or mount.id or "", "it is mounted as a secret")
+    return found
+
+
+def _secret(model: Model, reader: RunReader, name: str) -> Iterator[str]:
+    """Each RUN that may read it and why, each place that its value goes to, and containers."""
+    from dockerfix.model.run_taint import run_leaks, secret_files
+    from dockerfix.model.run_time import reads
+
+    for run in _runs(model):
+        where = f"RUN line {run.start_line}"
+        leaks: tuple[Leak, ...] = ()
+        bound = name in model.environment(run)
+        if bound or any(mount.env == name for mount in run.mounts):
+            reading = reader.reading(run, name)
+            how = "may read it" if reading.reads else "does not read it"
+            yield f"  {where} {how} ({reading.reading.how}): {_printable(reading.reading.why)}"
+            leaks = tuple(reading.every_leak)
+        for path, id in secret_files(run).items():
+            if id == name and reader.posix(run):
+                yield f"  {where} has it in {_printable(path)}"
+                leaks += run_leaks(model, run, reader.scripts(run), "", (path,))
+        yield from _leaks(model, reader, run, leaks)
+    for binding in model.bindings_of(name):
+        if binding.kind == "env":
+            for one in dict.fromkeys(read.says for read in reads(model, binding, reader.context)):
+                yield f"  in a container: {_printable(one)}"
+
+
+def _leaks(model: Model, reader: RunReader, run: Run, leaks: tuple[Leak, ...]) -> Iterator[str]:
+    from dockerfix.model.run_taint import fate
+
+    for leak in leaks:
+        says = _printable(leak.says)
+        at = leak.script.projection.host_span(leak.span)
+        if not run.exec_form and run.span.contains(at):
+            says = f"line {model.dockerfile.source.line(at.start)}: {says}"
+        if leak.stays:
+            yield f"    goes to: {says}; {fate(model, run, leak, reader.scripts).says}"
+        else:
+            ends = "" if leak.survives else "; the same RUN removes it"
+            yield f"    goes to: {says}{ends}"
+
+
+def _runs(model: Model) -> Iterator[Run]:
+    for stage in model.stages:
+        yield from (one for one in stage.instructions if isinstance(one, Run))
 
 
 def _stage(model: Model, stage: Stage) -> Iterator[str]:

@@ -32,7 +32,11 @@ SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "mksh", "zsh"})
 SOURCING = frozenset({".", "source"})
 OTHERS = ("python*", "pypy*", "node", "nodejs", "deno", "bun", "ruby", "perl", "php", "tsx")
 TAKES_VALUE = frozenset({"-o", "+o", "-O", "+O", "--rcfile", "--init-file", "-W", "-X", "-r"})
-NO_FILE = frozenset({"-c", "-m", "-e", "-s", "-p", "-", "--eval", "--print", "--version"})
+NO_FILE = {
+    True: frozenset({"-c", "-s", "-", "--version"}),
+    False: frozenset({"-c", "-m", "-e", "-p", "-", "--eval", "--print", "--version", "-v"}),
+}
+"""Options after which no word names a script: of shells, and of other languages."""
 LEAVES = frozenset({
     "chmod", "chown", "chgrp", "dos2unix", "ls", "stat", "test", "[", "[[", "cat", "echo", "rm",
     "head", "tail", "grep", "file", "sha256sum", "md5sum", "find", "shellcheck", "exec", "command",
@@ -88,7 +92,7 @@ def _named(one: Started, command: Command) -> Iterator[tuple[str, bool | None]]:
         return
     if one.name in SHELLS | SOURCING or any(fnmatchcase(one.name, glob) for glob in OTHERS):
         shell = one.name in SHELLS | SOURCING
-        word = _file_word(one.words)
+        word = _file_word(one.words, shell)
         if word is not None:
             yield from ((path, shell) for path in _at(word, command))
     elif "/" in one.path:
@@ -109,13 +113,13 @@ def _at(word: str, command: Command) -> Iterator[str]:
         yield path
 
 
-def _file_word(words: tuple[str, ...]) -> str | None:
+def _file_word(words: tuple[str, ...], shell: bool) -> str | None:
     """The first word that is no option: `-ex build.sh`, `-o pipefail build.sh`."""
     skip = False
     for word in words:
         if skip:
             skip = False
-        elif word in NO_FILE or (re.fullmatch(r"-[a-z]*c", word) is not None):
+        elif word in NO_FILE[shell] or re.fullmatch(r"-[a-z]*c", word):
             return None
         elif word in TAKES_VALUE or re.fullmatch(r"[-+][a-z]+o", word):
             skip = True

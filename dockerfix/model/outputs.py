@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -19,6 +19,8 @@ from dockerfix.model.tools import started, text_of
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dockerfix.shell import Assignment, Command, Nested, Redirect, Script, Use, Word
 
 Output = Literal["", "value", "dump"]
@@ -62,6 +64,7 @@ class Flow:
 
     def __post_init__(self) -> None:
         self._heard = dict(self._pipes())
+        self._starts = [use.span.start for use in self.script.uses]
         self._captured = [one for one in self.script.commands if "substitution" in one.context]
 
     # -- values ---------------------------------------------------------------
@@ -75,11 +78,13 @@ class Flow:
     def carries(self, span: Span) -> bool:
         """Whether the shell puts the value into the text of `span`: a word, a here-document."""
         captured = [o for o in self._captured if span.contains(o.span) and o.span != span]
+        first = bisect_left(self._starts, span.start)
+        last = bisect_left(self._starts, span.end, first)
         if any(
             span.contains(use.span)
             and self.holds(use)
             and not any(one.span.contains(use.span) for one in captured)
-            for use in self.script.uses
+            for use in self.script.uses[first:last]
         ):
             return True
         if any(
@@ -93,7 +98,8 @@ class Flow:
 
     def reads_file(self, span: Span) -> bool:
         """`$(< FILE)`, which has no command."""
-        for found in re.finditer(rb"\$\(\s*<\s*([^\s()]+)\s*\)", self.script.text[span.start : span.end]):
+        text = self.script.text[span.start : span.end]
+        for found in re.finditer(rb"\$\(\s*<\s*([^\s()]+)\s*\)", text) if self.files else ():
             if self.path(found[1].decode("utf-8", "replace"), None) in self.files:
                 return True
         return False
@@ -103,9 +109,8 @@ class Flow:
         if self.nested is None or self.parent is None:
             return
         for at, part in self.nested.foreign.items():
-            if part.use is not None and self.parent.holds(part.use):
-                yield at
-            elif part.kind == "command" and self.parent.carries(part.span):
+            variable = part.use is not None and self.parent.holds(part.use)
+            if variable or (part.kind == "command" and self.parent.carries(part.span)):
                 yield at
 
     def spread(self) -> None:
@@ -128,13 +133,13 @@ class Flow:
             return True
         if one.kind == "for":
             head = re.match(rb"\s+in\s[^\n;]*", self.script.text[one.span.end :])
-            return head is not None and self.carries(
-                Span(one.span.end, one.span.end + head.end())
-            )
+            return head is not None and self.carries(Span(one.span.end, one.span.end + head.end()))
         if one.kind in ("read", "mapfile", "printf"):
             for command in self.script.commands:
                 if command.span.contains(one.span) and command.name != one.name:
-                    return self.is_fed(command) or (one.kind == "printf" and self.in_words(command))
+                    return bool(self.is_fed(command)) or (
+                        one.kind == "printf" and self.in_words(command)
+                    )
         return False
 
     def in_words(self, command: Command) -> bool:
@@ -289,9 +294,7 @@ class Flow:
     def _words(self) -> Iterator[Span]:
         for command in self.script.commands:
             yield from (word.span for word in command.words)
-            yield from (
-                one.target.span for one in command.redirects if one.target is not None
-            )
+            yield from (one.target.span for one in command.redirects if one.target is not None)
             yield from (one.body for one in command.redirects if one.body is not None)
         for one in self.script.assignments:
             if one.value_span is not None:
@@ -308,10 +311,10 @@ class Flow:
                 pipe = re.match(rb"[ \t]*\|&?[ \t]*", text[command.span.end :])
                 if pipe is not None:
                     at = command.span.end + pipe.end()
-                    stages = [p[0] for p in self.script.pipelines if p and p[0].start == at]
-                    stages += [c.span for c in self.script.commands if c.span.start == at]
-                    if stages:
-                        yield stages[0], command.span
+                    first = [p[0] for p in self.script.pipelines if p and p[0].start == at]
+                    first += [c.span for c in self.script.commands if c.span.start == at]
+                    if first:
+                        yield first[0], command.span
 
     # -- paths ----------------------------------------------------------------
 
@@ -373,7 +376,9 @@ def is_dump(name: str, words: tuple[str, ...]) -> bool:
     if name in ("export", "declare", "typeset"):
         return all(re.fullmatch(r"-[pxg]+", word) is not None for word in words)
     if name in ("jq", "yq", "gojq"):
-        return any(re.fullmatch(r"(\$ENV|env|\.\s*[+=]\s*(env|\$ENV))", word.strip()) for word in words)
+        return any(
+            re.fullmatch(r"(\$ENV|env|\.\s*[+=]\s*(env|\$ENV))", word.strip()) for word in words
+        )
     return False
 
 

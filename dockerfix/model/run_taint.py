@@ -167,8 +167,13 @@ def fate(model: Model, run: Run, leak: Leak, scripts: Callable[[Run], Iterable[S
     if stage.in_final_chain:
         if gone is not None:
             line = gone.start_line
-            return Fate("final", f"line {line} removes it, but the layer of this RUN keeps it", gone)
-        return Fate("final", "the layer of this RUN keeps it, whatever a later one removes")
+            return Fate(
+                "final", f"line {line} removes it, but the layer of this RUN keeps it", gone
+            )
+        return Fate(
+            "final",
+            "the layer of this RUN keeps it, whatever a later one removes, for whoever can pull it",
+        )
     if gone is None:
         taken = _taken(model, stage, leak.path, 0)
         if taken is not None:

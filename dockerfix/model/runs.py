@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.local_scripts import LocalScript, local_scripts
 from dockerfix.model.readers import Reading, helper_names, may_read, uses_in
+from dockerfix.model.references import writes_words
 from dockerfix.model.run_taint import run_leaks
 from dockerfix.model.taint import Leak, leaks
 from dockerfix.projection import Projection
@@ -157,6 +158,22 @@ class RunReader:
             inside,
         )
 
+    def needs(self, run: Run, name: str) -> bool:
+        """Whether `run` itself reads the variable: not only a reference to it, for another one to
+        expand, which it writes into a file."""
+        scripts = self.scripts(run)
+        if not scripts or run.exec_form or not self.posix(run):
+            return self.reading(run, name).reads
+        return any(
+            any(use.name == name and not use.deferred for use in _uses(text))
+            or any(
+                may_read(command, name, helpers=frozenset({name})).reads
+                for _, command in text.every()
+                if not only_writes(command)
+            )
+            for text in scripts
+        )
+
     def uses(self, run: Run, name: str) -> frozenset[str]:
         """What the uses of a variable show about it, as ids of `secrets.USES`."""
         if not self.posix(run):
@@ -202,13 +219,13 @@ class RunReader:
         if one.script is None:
             if not one.names(name):
                 return None
-            return "explicit", f"{called} runs {one.path}, which names {name}", True
+            return "explicit", f"it runs {one.path}, which names {name}", True
         files = self._configs(run)
         found = may_read(one.script, name, files=files, complete=False, helpers=self.helpers)
         if found.reads:
-            return found.how, f"{called} runs {one.path}, where {found.why}", found.opaque
+            return found.how, f"it runs {one.path}, where {found.why}", found.opaque
         if one.names(name):
-            return "explicit", f"{called} runs {one.path}, which names {name}", False
+            return "explicit", f"it runs {one.path}, which names {name}", False
         return "no", f"{called} ({one.path})", False
 
     def _configs(self, run: Run) -> Mapping[str, bytes] | None:
@@ -253,6 +270,13 @@ class RunReader:
         shell = self.model.setting(run).shell
         words = shell.exec_words if shell is not None else ()
         return _base(words[0]) if words else "sh"
+
+
+def only_writes(command: Command) -> bool:
+    """Whether a reference among the words is written down, and followed by nobody yet."""
+    return writes_words(command) or (
+        [word.literal for word in command.words[:2]] == ["git", "config"]
+    )
 
 
 def is_script(run: Run) -> bool:

@@ -8,26 +8,27 @@ know stages, mounts or fixes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.outputs import Flow, Setting, flows, in_place, rows, spelled
 from dockerfix.model.readers import persists
 from dockerfix.model.tools import started
-from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from dockerfix.shell import Command, Script, Word
+    from dockerfix.source import Span
 
 __all__ = ["Leak", "Setting", "advice", "covers", "leaks", "rows", "takes_out"]
 
 Kind = Literal["file", "config", "credentials", "environment-dump", "image-content", "log", "trace"]
 SHOWN: frozenset[Kind] = frozenset({"log", "trace"})
 TRACE = "`set -x` prints the command with the value in it"
+TRACED = "the shell runs with -x, which prints the command with the value in it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +136,10 @@ def _of(flow: Flow) -> Iterator[Leak]:
             yield from _traced(flow, command)
     for one in flow.script.assignments:
         bare = not any(c.span.contains(one.span) for c in flow.script.commands)
-        if bare and _is_traced(flow, one.span) and one.name in flow.derived:
-            if one.value_span is not None and flow.carries(one.value_span):
-                yield Leak("trace", "the build log", TRACE, flow.script, one.span)
+        span = one.value_span
+        if bare and span is not None and _is_traced(flow, one.span) and flow.carries(span):
+            says = TRACED if flow.setting.traced else TRACE
+            yield Leak("trace", "the build log", says, flow.script, one.span)
 
 
 def _written(flow: Flow, command: Command) -> Iterator[Leak]:
@@ -150,9 +152,9 @@ def _written(flow: Flow, command: Command) -> Iterator[Leak]:
             if sink.kind == "file" and sink.target is not None:
                 yield from _into(flow, command, sink.target, dump=said == "dump")
             elif sink.kind == "log":
-                says = "what it prints is in the build log"
+                says = f"{_called(name)} prints it"
                 if said == "dump":
-                    says = "it prints every variable, the secret with them"
+                    says = f"{_called(name)} prints every variable, the secret with them"
                 yield Leak("log", "the build log", says, flow.script, command.span)
     read = rows()
     words = [word for word in command.words[1:] if not word.raw.startswith(b"-")]
@@ -173,6 +175,12 @@ def _written(flow: Flow, command: Command) -> Iterator[Leak]:
                 yield from _into(flow, command, words[-1], source=source)
 
 
+def _called(name: str) -> str:
+    """A program as a message names it; one that taint.toml does not know may be anything."""
+    known = name in rows()["printers"] or any(re.fullmatch(f, name) for f in rows()["filters"])
+    return f"`{name}`" if known or name in ("env", "printenv", "set", "export") else "it"
+
+
 def _into(
     flow: Flow,
     command: Command,
@@ -187,7 +195,7 @@ def _into(
         file = f"{file.rstrip('/')}/{spelled(source).rpartition('/')[2]}"
     path = flow.path(file, command)
     if path in rows()["shown"]:
-        says = "what it prints is in the build log"
+        says = f"{_called(started(command)[0].name or '')} prints it"
         yield Leak("log", "the build log", says, flow.script, command.span)
     if any(fnmatchcase(path, pattern) for pattern in rows()["outside"]):
         return
@@ -258,11 +266,11 @@ def _traced(flow: Flow, command: Command) -> Iterator[Leak]:
     """What `set -x` shows, and scripts that are started under `-x`."""
     if _is_traced(flow, command.span) and (
         flow.in_words(command)
-        or any(one.value_span is not None and flow.carries(one.value_span) for one in command.prefix)
+        or any(
+            one.value_span is not None and flow.carries(one.value_span) for one in command.prefix
+        )
     ):
-        says = TRACE
-        if flow.setting.traced:
-            says = "the shell runs with -x, which prints the command with the value in it"
+        says = TRACED if flow.setting.traced else TRACE
         yield Leak("trace", "the build log", says, flow.script, command.span)
     one = started(command)[0]
     script = next((word for word in one.words if not word.startswith(("-", "+"))), "")
@@ -330,6 +338,8 @@ def _removes(flow: Flow, leak: Leak) -> bool:
 
 
 def _takes_out(flow: Flow, command: Command, leak: Leak) -> bool:
+    if not any(word.raw.rpartition(b"/")[2].decode("latin-1") in _ends() for word in command.words):
+        return False
     one = started(command)[0]
     words = [word for word in command.words[1:] if not word.raw.startswith(b"-")]
     file = leak.path or flow.path(leak.file, command)
@@ -347,6 +357,13 @@ def _takes_out(flow: Flow, command: Command, leak: Leak) -> bool:
         one.name in row["names"] and row["file"] == leak.file and _in_order(one.words, row["words"])
         for row in rows()["undo"]
     )
+
+
+@cache
+def _ends() -> frozenset[str]:
+    """The names of all programs that may take a file out again."""
+    names = {name for row in rows()["undo"] for name in row["names"]}
+    return frozenset({*names, *rows()["removers"], "mv", "find"})
 
 
 def _in_order(words: tuple[str, ...], wanted: list[str]) -> bool:

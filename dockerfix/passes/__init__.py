@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from dockerfix.passes.arg_beside_mount import ArgBesideMount
+from dockerfix.passes.mount_not_read import MountNotRead
+from dockerfix.passes.runtime_secret_in_env import RuntimeSecretInEnv
+from dockerfix.passes.secret_file_copied import SecretFileCopied
+from dockerfix.passes.secret_file_in_context import SecretFileInContext
+from dockerfix.passes.secret_id_mismatch import SecretIdMismatch
 from dockerfix.passes.secret_in_arg import SecretInArg
 from dockerfix.passes.secret_in_env import SecretInEnv
+from dockerfix.passes.secret_in_log import SecretInLog
+from dockerfix.passes.secret_path_in_env import SecretPathInEnv
+from dockerfix.passes.secret_persisted_in_layer import SecretPersistedInLayer
+from dockerfix.passes.secret_read_without_mount import SecretReadWithoutMount
+from dockerfix.passes.ssh_key_in_build import SshKeyInBuild
+from dockerfix.passes.variable_in_mount import VariableInMount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,4 +34,19 @@ class Pass(Protocol):
     def run(self, context: Context) -> Iterable[Finding]: ...
 
 
-ALL: tuple[Pass, ...] = (SecretInArg(), SecretInEnv())
+ALL: tuple[Pass, ...] = (
+    ArgBesideMount(),
+    MountNotRead(),
+    RuntimeSecretInEnv(),
+    SecretFileCopied(),
+    SecretFileInContext(),
+    SecretIdMismatch(),
+    SecretInArg(),
+    SecretInEnv(),
+    SecretInLog(),
+    SecretPathInEnv(),
+    SecretPersistedInLayer(),
+    SecretReadWithoutMount(),
+    SshKeyInBuild(),
+    VariableInMount(),
+)

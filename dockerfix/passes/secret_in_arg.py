@@ -8,7 +8,9 @@ from dockerfix.edits import Fix, Operation, Safety
 from dockerfix.finding import Finding, Severity
 from dockerfix.rewrite.candidates import Candidate, Origin, arguments, literal, shipped
 from dockerfix.rewrite.migration import argument_roots, migrate
+from dockerfix.rewrite.mounts import beside
 from dockerfix.rewrite.plan import other_readers, remove
+from dockerfix.rewrite.ssh import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +25,12 @@ class SecretInArg:
 
     def run(self, context: Context) -> Iterator[Finding]:
         for candidate in arguments(context):
+            if beside(context, candidate.name) is not None and not candidate.proxy:
+                continue
             if candidate.proxy:
                 yield from self.proxy(context, candidate)
+            elif forwarding(context, candidate) is not None:
+                continue
             elif candidate.origin is not Origin.PLACEHOLDER or overridden(context, candidate):
                 yield migrate(context, candidate, self.name, argument_roots)
         for binding, verdict in shipped(context):

@@ -5,17 +5,27 @@ Knows build calls, not how any file writes them.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from dockerfix.builders.link import unlinked_with
+from dockerfix.builders.link import unlinked_with, working_folder
 from dockerfix.builders.mentions import mentions
 from dockerfix.finding import Place, Refusal
+from dockerfix.rewrite.forms import knows_files
 
 if TYPE_CHECKING:
     from dockerfix.builders.call import BuildCall
     from dockerfix.context import Context
     from dockerfix.edits import Operation
+    from dockerfix.rewrite.forms import Form
+
+
+class Doubt(NamedTuple):
+    """What is not known of a call, and the condition (S2, S6 or S8) that it leaves open."""
+
+    condition: str
+    says: str
 
 
 @dataclass(slots=True)
@@ -31,7 +41,7 @@ class Callers:
     passing: tuple[BuildCall, ...] = ()
     operations: list[Operation] = field(default_factory=list)
     holds: list[Refusal] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
     partners: set[str] = field(default_factory=set)
     not_changed: list[Place] = field(default_factory=list)
     literals: list[Place] = field(default_factory=list)
@@ -42,7 +52,9 @@ class Callers:
         return tuple(call for call in self.linked if call not in self.passing)
 
 
-def turn(context: Context, name: str, id: str, *, give: bool, drop: bool) -> Callers:
+def turn(
+    context: Context, name: str, id: str, *, give: bool, drop: bool, form: Form = "env"
+) -> Callers:
     """Turn every call that passes `name`.
 
     With `give`, calls that passed nothing are given the secret too (the old value stood in
@@ -57,19 +69,49 @@ def turn(context: Context, name: str, id: str, *, give: bool, drop: bool) -> Cal
         if call.refusal is not None and not drop:
             found.holds.append(call.refusal)
             continue
-        if call.buildkit == "unknown":
-            found.doubts.append(f"{where}: it is not known that {call.tool} is BuildKit here")
+        if call.buildkit == "unknown" and not (form == "file" and knows_files(call)):
+            says = f"{where}: it is not known that {call.tool} is BuildKit here"
+            found.doubts.append(Doubt("S6", says))
         if call.unresolved:
             words = ", ".join(call.unresolved)
-            found.doubts.append(f"{where}: {words} may hold further flags")
+            found.doubts.append(Doubt("S2", f"{where}: {words} may hold further flags"))
+        given = source_for(context, call, source)
         if call in found.passing:
-            _turn_one(context, found, call, name, id, source, drop)
+            _turn_one(context, found, call, name, id, given, drop)
         elif give:
-            _take(found, call.add_secret(id, source))
+            _take(found, call.add_secret(id, given))
     if not context.allow_partial:
         found.holds.extend(_unseen(context, name))
-    _mentioned(context, found, name)
+    _mentioned(context, found, name, _shown(context, found, name, id, source, drop))
     return found
+
+
+def _shown(
+    context: Context, found: Callers, name: str, id: str, source: str | None, drop: bool
+) -> tuple[Place, ...]:
+    """Turn the commands that are only shown; what cannot be turned stays, and is listed."""
+    turned: list[Place] = []
+    for call in context.documents:
+        for arg in call.passes(name):
+            given = source_for(context, call, source)
+            result = call.drop(arg) if drop else call.take_secret(arg, id, given)
+            if not isinstance(result, Refusal):
+                found.operations.extend(result)
+                turned.append(Place(call.path, arg.span, ""))
+    return tuple(turned)
+
+
+def source_for(context: Context, call: BuildCall, source: str | None) -> str | None:
+    """The configured source as this call says it: the path of a file counts from the
+    configuration's folder, and the client wants it from its own."""
+    if source is None or not source.startswith("file:"):
+        return source
+    path = source.removeprefix("file:")
+    folder = working_folder(call, context.path)
+    if folder is None or path.startswith(("/", "~", "$")):
+        return source
+    held = posixpath.join(posixpath.dirname(context.config.origin), path)
+    return "file:" + posixpath.relpath(posixpath.normpath(held), folder or ".")
 
 
 def _turn_one(
@@ -84,13 +126,14 @@ def _turn_one(
     where = f"{call.path}:{context.line(call.path, call.span.start)}"
     found.partners.update(path for path in call.dockerfiles if path != context.path)
     if call.linked_by == "name":
-        found.doubts.append(f"{where}: tied to {context.path} by the argument's name alone")
+        says = f"{where}: tied to {context.path} by the argument's name alone"
+        found.doubts.append(Doubt("S2", says))
     for index, arg in enumerate(call.passes(name)):
         last = index == len(call.passes(name)) - 1
         # Of one argument given twice the last wins (rule 5.5): the others are dead.
         _take(found, call.take_secret(arg, id, source) if last and not drop else call.drop(arg))
         if arg.doubt and not drop:
-            found.doubts.append(f"{where}: {arg.doubt}")
+            found.doubts.append(Doubt("S8", f"{where}: {arg.doubt}"))
         if arg.value.value == "literal" and not drop:
             message = f"the value of {name} is written out here: rotate it"
             found.literals.append(Place(call.path, arg.span, message))
@@ -117,8 +160,12 @@ def _unseen(context: Context, name: str) -> list[Refusal]:
     return holds
 
 
-def _mentioned(context: Context, found: Callers, name: str) -> None:
+def _mentioned(
+    context: Context, found: Callers, name: str, turned: tuple[Place, ...] = ()
+) -> None:
     for mention in mentions(name, context.workspace, context.all_calls):
+        if any(one.path == mention.path and one.span.contains(mention.span) for one in turned):
+            continue
         if mention.kind == "prose":
             found.not_changed.append(Place(mention.path, mention.span, mention.why))
         elif not context.allow_partial:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.expand import variables
 from dockerfix.model.predefined import is_control, is_platform, is_proxy
+from dockerfix.model.quick import quick
 from dockerfix.model.secrets import Verdict, classify
+from dockerfix.rewrite.mounts import beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +60,25 @@ def arguments(context: Context) -> Iterator[Candidate]:
             yield found
 
 
+def mounted_arguments(context: Context) -> Iterator[Candidate]:
+    """ARGs of which the file has a secret mount as well, whatever their name says."""
+    known = {one.name: one for one in arguments(context)}
+    by_name: dict[str, list[Binding]] = {}
+    for binding in context.model.bindings:
+        if binding.kind in ("arg", "global") and binding.onbuild is None:
+            by_name.setdefault(binding.name, []).append(binding)
+    for name, roots in by_name.items():
+        given = beside(context, name)
+        if given is None or is_control(name) or is_platform(name) or is_proxy(name):
+            continue
+        if name in known:
+            yield replace(known[name], maybe=False)
+            continue
+        evidence = (f"line {given.run.start_line} mounts it as a secret",)
+        verdict = Verdict(True, "", 0.9, evidence)
+        yield Candidate(name, tuple(roots), verdict, _origin(context, tuple(roots), verdict))
+
+
 def judge(context: Context, name: str, roots: tuple[Binding, ...]) -> Candidate | None:
     """The candidate that `roots` (all ARG bindings of `name`) make, if it is a secret.
 
@@ -71,6 +92,9 @@ def judge(context: Context, name: str, roots: tuple[Binding, ...]) -> Candidate 
         others = [classify(other, default) for other in _renamed(context, roots)]
         if verdict.carrier:
             others += [classify(name, value, uses=uses) for value in passed(context, name)]
+        elif quick(b"FROM x\nARG " + name.encode("utf-8", "surrogateescape") + b"\n"):
+            # What the cheap test would skip must not be found here either.
+            others += [classify("VALUE", value) for value in passed(context, name)]
         verdict = next((one for one in others if one.secret), verdict)
     if verdict.secret:
         return Candidate(name, roots, verdict, _origin(context, roots, verdict))

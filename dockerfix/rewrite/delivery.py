@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from dockerfix.rewrite.values import Values
     from dockerfix.syntax.nodes import Mount, Run
 
+AFTER_LOADS = 1
+"""What is put together stands behind everything that is read from a file, whichever fix asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
@@ -156,7 +159,9 @@ def operations(
             continue
         if one.word is not None:
             text = forms.export(context, run, one.name, one.word)
-            yield verbs.insert_statement(dockerfile, run, text, order=(one.order,), sets=one.name)
+            yield verbs.insert_statement(
+                dockerfile, run, text, order=(AFTER_LOADS, one.order), sets=one.name
+            )
         elif form == "env":
             text = make.mount(id=id, env=one.name, required=required or None)
             yield verbs.add_mount(dockerfile, run, text, order=place)
@@ -167,7 +172,7 @@ def operations(
                 text = forms.file_mount(context, run, id, required)
                 yield verbs.add_mount(dockerfile, run, text, order=place)
             text = forms.load(one.name, forms.file_path(id, held))
-            yield verbs.insert_statement(dockerfile, run, text, order=place, sets=one.name)
+            yield verbs.insert_statement(dockerfile, run, text, order=(0, *place), sets=one.name)
 
 
 def held_file(run: Run, id: str) -> Mount | None:

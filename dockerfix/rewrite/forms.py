@@ -7,6 +7,7 @@ a time, and nothing of what is removed.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.runs import POSIX_SHELLS, foreign_shebang, is_script
@@ -14,12 +15,14 @@ from dockerfix.rewrite.frontend import SECRET_SINCE, pinned
 from dockerfix.syntax import make
 
 if TYPE_CHECKING:
+    from dockerfix.builders.call import BuildCall
     from dockerfix.context import Context
     from dockerfix.syntax.nodes import Mount, Run
 
 Form = Literal["env", "file"]
 FOLDER = "/run/secrets/"
 PLAIN_ID = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
+AMPERSAND = re.compile(rb"(?<![&<>|\\])&(?![&>])")
 OLD_BUILDERS = ("podman", "buildah")
 """Builders whose secret mounts had no `env=` until lately (rule 5.8)."""
 
@@ -33,12 +36,17 @@ def form(context: Context, name: str, knows_env: bool) -> tuple[Form, str]:
     if asked == "file":
         return "file", 'the configuration says `form = "file"`'
     for call in context.calls:
-        if any(one in call.tool for one in OLD_BUILDERS):
+        if knows_files(call):
             line = context.line(call.path, call.span.start)
             return "file", f"{call.path}:{line} builds with {call.tool.split()[0]}"
     if not knows_env:
         return "file", "the frontend that `# syntax` pins may not know `env=`"
     return "env", ""
+
+
+def knows_files(call: BuildCall) -> bool:
+    """Whether a builder that is not BuildKit has secret mounts, as files."""
+    return any(one in call.tool for one in OLD_BUILDERS)
 
 
 def frontend_too_old(context: Context) -> bool:
@@ -98,14 +106,10 @@ def rights(context: Context, run: Run) -> tuple[int | None, str | None]:
 def export(context: Context, run: Run, name: str, word: bytes) -> bytes:
     """Puts a value together before the command.
 
-    Behind `&&` only the first command of a list with `&` would see it.
+    Of a list that `&` sends to the background, all before the `&` would run there.
     """
-    background = any(
-        "background" in command.context
-        for script in context.reader.scripts(run)
-        for command in script.commands
-    )
-    operator = b"; " if background else b" && "
+    texts = (script.text for script in context.reader.scripts(run))
+    operator = b"; " if any(AMPERSAND.search(text) for text in texts) else b" && "
     return b"export " + name.encode("utf-8", "surrogateescape") + b"=" + word + operator
 
 

@@ -59,7 +59,7 @@ def migrate(context: Context, candidate: Candidate, pass_name: str, roots: Roots
     if candidate.origin is Origin.LITERAL and not _configured(own.plan):
         claim = Safety.UNSAFE
     residual, unseen = residue(own.plan)
-    if residual == "known":
+    if residual == "known" or any(member.plan.cure.operations for member in members):
         claim = Safety.worst(claim, Safety.UNSAFE)
     fix = None
     if not refusals:
@@ -112,7 +112,9 @@ def _member(context: Context, candidate: Candidate, roots: tuple[Binding, ...]) 
     plan = build_plan(context, candidate.name, roots, placeholder=placeholder)
     give = candidate.origin is Origin.LITERAL
     needed = bool(plan.mounted)
-    callers = turn(context, candidate.name, plan.id, give=give and needed, drop=not needed)
+    callers = turn(
+        context, candidate.name, plan.id, give=give and needed, drop=not needed, form=plan.form
+    )
     if not needed:
         return Member(plan, callers, unread(plan, callers), required=False)
     found = safety.conditions(plan, callers, candidate.verdict.selects_content, give)
@@ -181,7 +183,14 @@ def message(plan: Plan, candidate: Candidate) -> str:
 def residue(plan: Plan) -> tuple[str, str]:
     """(`none` | `known` | `unknown`, where or what was not seen into)."""
     for one in plan.mounted:
-        kept = next((leak for leak in one.reading.every_leak if leak.stays), None)
+        kept = next(
+            (
+                leak
+                for leak in one.reading.every_leak
+                if leak.stays and not plan.cure.ends(one.run, leak)
+            ),
+            None,
+        )
         if kept is not None:
             return "known", f"line {one.run.start_line} keeps it in the layer: {kept.says}"
     for one in plan.mounted:
@@ -218,6 +227,7 @@ def _help(member: Member, candidate: Candidate, refusals: tuple[Refusal, ...]) -
     said = []
     if member.plan.mounted:
         said.append("mount it as a build secret, which this fix does")
+        said.extend(member.plan.cure.said)
         said.append(CACHING)
     else:
         said.append("no RUN reads it: this fix removes it")

@@ -14,6 +14,7 @@ from dockerfix.finding import Place, Refusal
 from dockerfix.rewrite import forms
 from dockerfix.rewrite.delivery import Mounted, deliveries, operations
 from dockerfix.rewrite.frontend import Frontend, frontend
+from dockerfix.rewrite.persisted import Cure, keep_out
 from dockerfix.rewrite.values import Values, values
 from dockerfix.syntax import verbs
 from dockerfix.syntax.nodes import Arg, Env
@@ -40,6 +41,7 @@ class Plan:
     composed: tuple[Binding, ...] = ()
     placeholder: bool = False
     refusals: list[Refusal] = field(default_factory=list)
+    cure: Cure = field(default_factory=Cure)
 
     @property
     def path(self) -> str:
@@ -75,6 +77,7 @@ class Plan:
         found.extend(
             operations(self.context, self.mounted, self.id, self.form, required, self.order)
         )
+        found.extend(self.cure.operations)
         if self.mounted:
             found.extend(self.frontend.operations)
         return tuple(found)
@@ -105,7 +108,8 @@ def build_plan(
     plan.refusals.extend(run_time_only(context, found))
     wanted = tuple(deliveries(context, found))
     plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
-    plan.mounted = tuple(one for one in wanted if isinstance(one, Mounted))
+    mounted = tuple(one for one in wanted if isinstance(one, Mounted))
+    plan.mounted, plan.cure = keep_out(context, found.removed, mounted, plan.order)
     others = [one for path, one in context.dockerfiles.items() if path != context.path]
     plan.frontend = frontend(context.dockerfile, others, context.config.syntax)
     _choose_form(plan)
@@ -210,12 +214,20 @@ def secret_id(context: Context, name: str) -> str:
         for mount in run.mounts:
             if mount.type == "secret" and mount.env == name and mount.id:
                 return mount.id
+    for run in context.runs:
+        for mount in run.mounts:
+            if mount.type == "secret" and mount.id == name:
+                return name
     for call in context.calls:
         for secret in call.secrets:
             if secret.source == f"env:{name}":
                 return secret.id
     configured = context.config.secrets.get(name)
-    return configured.id if configured is not None and configured.id else name
+    if configured is not None and configured.id:
+        return configured.id
+    # A compose file may have a secret of that name for its containers (T35).
+    taken = {one for call in context.calls for one in getattr(call.dialect, "taken", ())}
+    return f"{name}_build" if name in taken else name
 
 
 def place(context: Context, binding: Binding, message: str) -> Place:

@@ -78,7 +78,10 @@ def _always_given(plan: Plan, callers: Callers, given: bool) -> Iterator[Conditi
         else:
             yield Condition("S1", True, "no caller is known: the mount is required")
         return
-    for call in () if given else callers.silent:
+    silent = [
+        call for call in callers.silent if plan.id not in {secret.id for secret in call.secrets}
+    ]
+    for call in () if given else silent:
         line = plan.context.line(call.path, call.span.start)
         yield Condition(
             "S1",
@@ -88,7 +91,7 @@ def _always_given(plan: Plan, callers: Callers, given: bool) -> Iterator[Conditi
     maybe = any(not arg.always_set for call in callers.passing for arg in call.passes(plan.name))
     if maybe and tells is not None:
         yield Condition("S1", False, _tells(plan, tells.run.start_line))
-    elif given or not callers.silent:
+    elif given or not silent:
         yield Condition("S1", True, f"every linked call passes {plan.name}")
 
 
@@ -99,6 +102,9 @@ def _tells(plan: Plan, line: int) -> str:
 def _nothing_unseen(plan: Plan, callers: Callers) -> Condition:
     if callers.holds:
         return Condition("S2", False, callers.holds[0].reason)
+    for doubt in callers.doubts:
+        if doubt.condition == "S2":
+            return Condition("S2", False, doubt.says)
     return Condition("S2", True, f"nothing else in the tree passes {plan.name}")
 
 
@@ -139,11 +145,15 @@ def _not_in_final_image(plan: Plan) -> Condition:
 
 def _buildkit(callers: Callers) -> Condition:
     for doubt in callers.doubts:
-        return Condition("S6", False, doubt)
+        if doubt.condition == "S6":
+            return Condition("S6", False, doubt.says)
     return Condition("S6", True, "every linked build runs on BuildKit")
 
 
 def _same_value(callers: Callers) -> Condition:
+    for doubt in callers.doubts:
+        if doubt.condition == "S8":
+            return Condition("S8", False, doubt.says)
     for literal in callers.literals:
         return Condition("S8", True, literal.message)
     return Condition("S8", True, "each caller hands over exactly the value that it passed")

@@ -1,0 +1,462 @@
+"""Bake files, HCL and JSON: every target that is built is a call.
+
+A target's arguments may stand in a target that it inherits; they change where they stand, and
+the secret goes there too, because `secret` lists are merged. Only a value that is exactly one
+variable without a default is in the client's environment (T34). Knows bake's rules; `formats`
+knows how the files are written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
+from dockerfix.finding import Refusal
+from dockerfix.source import Source, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dockerfix.edits import Operation
+    from dockerfix.formats.brackets import Group, Member, Node, Text
+    from dockerfix.workspace import Workspace
+
+KIND = "bake"
+UNKNOWN = "?"
+MOST_ROUNDS = 64
+DEFAULTS = (
+    "docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl",
+)  # fmt: skip
+
+
+def claims(path: str, head: bytes) -> bool:
+    """Whether the file at `path` may be a bake file."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".hcl") or (name.endswith(".json") and "bake" in name)
+
+
+def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
+    """A call for each target of the file at `path` that is no mere base of others."""
+    if b"target" not in data:
+        return
+    own = read(path, data)
+    if own is None or not own.targets:
+        return
+    project = Project(own, tuple(_beside(path, workspace)))
+    yield from project.calls()
+
+
+class Target(NamedTuple):
+    """`body` holds what it says; `head` is where its name stands."""
+
+    name: str
+    head: Span
+    body: Group
+    path: str
+
+
+@dataclass(frozen=True, eq=False)
+class BakeFile:
+    """`variables` maps a name to its default: "" for none or an empty one, None if not known."""
+
+    source: Source
+    targets: tuple[Target, ...]
+    variables: Mapping[str, str | None]
+    optional: frozenset[str]
+    groups: frozenset[str]
+
+
+def read(path: str, data: bytes) -> BakeFile | None:
+    """The file's targets and variables; None if it does not parse."""
+    source = Source(path, data)
+    return _read_json(source) if path.endswith(".json") else _read_hcl(source)
+
+
+def _read_hcl(source: Source) -> BakeFile | None:
+    from dockerfix.formats import hcl
+
+    file = hcl.parse(source)
+    if file.errors:
+        return None
+    targets, grouped = [], set()
+    variables: dict[str, str | None] = {one.key: None for one in file.body.members}
+    optional = set()
+    for block in file.blocks:
+        label = block.labels[0] if block.labels else ""
+        if block.type == "target" and label:
+            targets.append(Target(label, block.head, block.body, source.path))
+        elif block.type == "group":
+            grouped.update(_strings(block.body.get("targets")))
+        elif block.type == "variable" and label:
+            variables[label] = _default(block.body.get("default"))
+            if block.body.get("default") is None:
+                optional.add(label)
+    return BakeFile(source, tuple(targets), variables, frozenset(optional), frozenset(grouped))
+
+
+def _read_json(source: Source) -> BakeFile | None:
+    from dockerfix.formats import json
+    from dockerfix.formats.brackets import Group
+
+    file = json.parse(source)
+    root = file.root
+    if file.errors or not isinstance(root, Group):
+        return None
+    targets, grouped = [], set()
+    variables: dict[str, str | None] = {}
+    optional = set()
+    for member in _members(root.get("target")):
+        if isinstance(member.value, Group):
+            targets.append(Target(member.key, member.key_span, member.value, source.path))
+    for member in _members(root.get("group")):
+        if isinstance(member.value, Group):
+            grouped.update(_strings(member.value.get("targets")))
+    for member in _members(root.get("variable")):
+        default = member.value.get("default") if isinstance(member.value, Group) else None
+        variables[member.key] = _default(default)
+        if default is None:
+            optional.add(member.key)
+    return BakeFile(source, tuple(targets), variables, frozenset(optional), frozenset(grouped))
+
+
+def _default(node: Node | None) -> str | None:
+    from dockerfix.formats.brackets import Text
+
+    if node is None or (isinstance(node, Text) and node.null):
+        return ""
+    return node.literal if isinstance(node, Text) else None
+
+
+def _members(node: Node | None) -> tuple[Member, ...]:
+    from dockerfix.formats.brackets import Group
+
+    return node.members if isinstance(node, Group) else ()
+
+
+def _strings(node: Node | None) -> list[str]:
+    from dockerfix.formats.brackets import Text
+
+    values = (member.value for member in _members(node))
+    return [one.literal for one in values if isinstance(one, Text) and one.literal is not None]
+
+
+def _beside(path: str, workspace: Workspace) -> Iterator[BakeFile]:
+    """The files of the same folder that bake reads together with this one."""
+    folder = posixpath.dirname(path)
+    for name in DEFAULTS:
+        other = posixpath.join(folder, name)
+        if other == path or not workspace.exists(other):
+            continue
+        try:
+            found = read(other, workspace.read(other))
+        except Exception:  # an unreadable file is told of by whoever reads it as a file
+            continue
+        if found is not None:
+            yield found
+
+
+class Held(NamedTuple):
+    """An argument: its member of the `args` group `holder` of `target`."""
+
+    target: Target
+    holder: Group
+    member: Member
+
+
+@dataclass(eq=False)
+class Project:
+    """One bake file, and those that are read with it."""
+
+    file: BakeFile
+    beside: tuple[BakeFile, ...]
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Target]]:
+        """The targets of each name, those of this file first."""
+        found: dict[str, list[Target]] = {}
+        for file in (self.file, *self.beside):
+            for target in file.targets:
+                found.setdefault(target.name, []).append(target)
+        return found
+
+    @cached_property
+    def inherited(self) -> frozenset[str]:
+        return frozenset(
+            name
+            for targets in self.by_name.values()
+            for one in targets
+            for name in _strings(one.body.get("inherits"))
+        )
+
+    def default(self, name: str) -> str | None:
+        """The default of a variable ("" for none); None if it has one that is not known, or is
+        set in a file, or is no variable at all."""
+        found = [
+            file.variables[name] for file in (self.file, *self.beside) if name in file.variables
+        ]
+        return found[-1] if found and None not in found else None
+
+    def layers(self, name: str, depth: int = 0) -> list[Target]:
+        """The target and all that it inherits, what decides first."""
+        if depth > 8:
+            return []
+        own = self.by_name.get(name, [])
+        bases = [base for one in own for base in _strings(one.body.get("inherits"))]
+        found = list(own)
+        for base in reversed(bases):
+            found += self.layers(base, depth + 1)
+        return found
+
+    # -- calls ----------------------------------------------------------------
+
+    def calls(self) -> Iterator[BuildCall]:
+        grouped = frozenset().union(*(one.groups for one in (self.file, *self.beside)))
+        for target in self.file.targets:
+            says = target.body.get("context"), target.body.get("dockerfile")
+            base = target.name in self.inherited and target.name not in grouped
+            if base and says == (None, None) and target.name != "default":
+                continue
+            yield from self._of(target)
+
+    def _of(self, target: Target) -> Iterator[BuildCall]:
+        layers = self.layers(target.name)
+        held = self._held(layers)
+        inline = self._first(layers, "dockerfile-inline") is not None
+        args = tuple(self._argument(one) for one in held.values())
+        secrets = tuple(_secrets(layers))
+        odd = any(_odd(one.body.get("args")) for one in layers)
+        dialect = BakeDialect(
+            self.file.source.path,
+            target,
+            held,
+            tuple(one.member.span for one in held.values() if one.target.path == target.path),
+        )
+        seen = set()
+        for context, dockerfile, stage in self._situations(target, layers):
+            if (context, dockerfile, stage) in seen:
+                continue
+            seen.add((context, dockerfile, stage))
+            yield BuildCall(
+                KIND,
+                target.path,
+                target.head,
+                "bake",
+                dialect,
+                "",
+                None if inline else context,
+                None if inline else dockerfile,
+                (),
+                "context" if inline else "unresolved",
+                stage,
+                args,
+                secrets,
+                (),
+                "yes",
+                "bake is BuildKit",
+                ("args",) if odd else (),
+            )
+
+    def _held(self, layers: Sequence[Target]) -> dict[str, Held]:
+        from dockerfix.formats.brackets import Group
+
+        found: dict[str, Held] = {}
+        for layer in layers:
+            holder = layer.body.get("args")
+            if isinstance(holder, Group):
+                for member in holder.members:
+                    if member.key:
+                        found.setdefault(member.key, Held(layer, holder, member))
+        return found
+
+    def _argument(self, held: Held) -> BuildArg:
+        member = held.member
+        node = self._template(member.value)
+        name, span = member.key, member.span
+        if node is None:
+            return BuildArg(name, span, Value.TEXT)
+        if node.null:
+            return BuildArg(name, span, Value.TEXT, None, False, False)
+        if node.literal is not None:
+            return BuildArg(name, span, Value.LITERAL, None, False, True, not node.literal)
+        if node.variable is not None:
+            always = not any(node.variable in one.optional for one in (self.file, *self.beside))
+            if self.default(node.variable) == "":
+                return BuildArg(name, span, Value.ENVIRONMENT, node.variable, True, always)
+            return BuildArg(name, span, Value.TEXT, node.variable, False, True)
+        return BuildArg(name, span, Value.TEXT)
+
+    def _template(self, node: Node | None) -> Text | None:
+        """A scalar; a JSON string is read as the template that it is."""
+        from dockerfix.formats.brackets import Text
+        from dockerfix.formats.hcl import template
+
+        if not isinstance(node, Text):
+            return None
+        if node.projection is None or node.literal is None:
+            return node
+        literal, variable, parts = template(node.literal)
+        return replace(node, literal=literal, variable=variable, template=parts)
+
+    # -- what it builds -------------------------------------------------------
+
+    def _first(self, layers: Sequence[Target], key: str) -> Node | None:
+        return next((found for one in layers if (found := one.body.get(key)) is not None), None)
+
+    def _situations(
+        self, target: Target, layers: Sequence[Target]
+    ) -> Iterator[tuple[str, str | None, str | None]]:
+        """(context, Dockerfile, stage) of each round of the target's matrix."""
+        matrix = {one.key: _strings(one.value) for one in _members(target.body.get("matrix"))}
+        rounds = itertools.product(*matrix.values())
+        for values in itertools.islice(rounds, MOST_ROUNDS):
+            given = dict(zip(matrix, values, strict=True))
+            context = self._value(self._first(layers, "context"), given, ".")
+            file = self._value(self._first(layers, "dockerfile"), given, None)
+            stage = self._value(self._first(layers, "target"), given, None)
+            context = context or "."
+            remote = "://" in context or context.startswith(("/", "git@", "target:"))
+            if file is not None and not remote and UNKNOWN not in (context, file):
+                file = posixpath.normpath(posixpath.join(context, file))
+            yield context, file, stage
+
+    def _value(
+        self, node: Node | None, given: Mapping[str, str], missing: str | None
+    ) -> str | None:
+        if node is None:
+            return missing
+        text = self._template(node)
+        if text is None:
+            return UNKNOWN
+        if text.literal is not None:
+            return text.literal
+        if text.null:
+            return missing
+        found = ""
+        for index, part in enumerate(text.template):
+            if index % 2:
+                value = given.get(part or "", self.default(part or ""))
+                if value is None:
+                    return UNKNOWN
+                found += value
+            else:
+                found += part or ""
+        return found if text.template else UNKNOWN
+
+
+def _odd(node: Node | None) -> bool:
+    """Whether `args` is computed, so that it may hold anything."""
+    from dockerfix.formats.brackets import Group
+
+    return node is not None and not isinstance(node, Group)
+
+
+def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
+    from dockerfix.formats.brackets import Group, Text
+
+    for layer in layers:
+        for member in _members(layer.body.get("secret")):
+            node = member.value
+            keys: dict[str, str] = {}
+            if isinstance(node, Group):
+                texts = ((one.key, one.value) for one in node.members)
+                keys = {k: v.literal for k, v in texts if isinstance(v, Text) and v.literal}
+            elif isinstance(node, Text) and node.literal is not None:
+                pieces = (one.partition("=") for one in node.literal.split(","))
+                keys = {key.strip().lower(): value for key, _, value in pieces}
+            path = keys.get("src") or keys.get("source")
+            source = f"env:{keys['env']}" if keys.get("env") else f"file:{path}" if path else ""
+            if keys.get("id"):
+                yield SecretFlag(keys["id"], source, member.span)
+
+
+@dataclass(frozen=True, eq=False)
+class BakeDialect:
+    """One target. `held` says where each argument stands; `shared` are places in the file that
+    other targets inherit as well."""
+
+    path: str
+    target: Target
+    held: Mapping[str, Held]
+    shared: tuple[Span, ...] = ()
+
+    def take_secret(
+        self, call: BuildCall, arg: BuildArg, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        held = self.held[arg.name]
+        value = self._given(arg, id, source)
+        if isinstance(value, Refusal):
+            return value
+        known = next((one for one in call.secrets if one.id == id), None)
+        if known is not None:
+            wanted = source or f"env:{arg.variable}"
+            if known.source in (wanted, ""):
+                return self.drop(call, arg)
+            return self._refusal(f"the secret {id} is given here already, from elsewhere", arg.span)
+        odd = held.target.body.get("secret")
+        if _odd(odd):
+            return self._refusal("`secret` of this target is computed", held.target.head)
+        return [*self.drop(call, arg), self._add(held.target, value, arg.span.start)]
+
+    def add_secret(
+        self, call: BuildCall, id: str, source: str | None
+    ) -> Sequence[Operation] | Refusal:
+        if any(one.id == id for one in call.secrets):
+            return ()
+        if _odd(self.target.body.get("secret")):
+            return self._refusal("`secret` of this target is computed", self.target.head)
+        if source is not None and source.startswith("command:"):
+            return self._refusal("bake takes no secret from a command", self.target.head)
+        kind, _, rest = (source or "").partition(":")
+        value = f"id={id}" + (f",{'src' if kind == 'file' else 'env'}={rest}" if source else "")
+        return [self._add(self.target, value, self.target.head.start)]
+
+    def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation]:
+        from dockerfix.formats.brackets import GroupSite
+
+        held = self.held[arg.name]
+        site = GroupSite(held.target.path, held.target.body)
+        return [site.remove(held.holder, held.member, order=held.member.span.start)]
+
+    def _given(self, arg: BuildArg, id: str, source: str | None) -> str | Refusal:
+        if source is not None:
+            kind, _, rest = source.partition(":")
+            if kind == "command":
+                return self._refusal("bake takes no secret from a command", arg.span)
+            return f"id={id},{'src' if kind == 'file' else 'env'}={rest}"
+        if arg.value is Value.ENVIRONMENT and arg.variable is not None:
+            return f"id={id},env={arg.variable}"
+        if arg.value is Value.LITERAL:
+            return self._refusal(
+                f"the value of {arg.name} is written out in the bake file",
+                arg.span,
+                f'Declare `variable "{arg.name}" {{}}`, pass `{arg.name} = {arg.name}`, and run '
+                "dockerfix again.",
+            )
+        if arg.variable is not None:
+            return self._refusal(
+                f"the variable {arg.variable} has a default or is set in the file, and a default "
+                "is not in the environment",
+                arg.span,
+                f"Remove the default, or give `secret` by hand where {arg.variable} is always set.",
+            )
+        return self._refusal(
+            f"the value of {arg.name} is more than one plain variable",
+            arg.span,
+            f"Build the value before bake starts and pass it as the variable {arg.name}.",
+        )
+
+    def _add(self, target: Target, value: str, order: int) -> Operation:
+        from dockerfix.formats.brackets import GroupSite
+        from dockerfix.formats.json import quoted
+
+        site = GroupSite(target.path, target.body)
+        return site.add_item("secret", quoted(value), after="args", order=order)
+
+    def _refusal(self, reason: str, span: Span, help: str = "") -> Refusal:
+        return Refusal(
+            reason, self.path, span, help or "Give it in this target's `secret` list by hand."
+        )

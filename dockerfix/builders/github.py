@@ -1,0 +1,254 @@
+"""GitHub workflows and actions that start builds: `run:` steps and docker's own actions.
+
+Reads workflows, reusable workflows, and composite actions. `github_scope` says what expressions
+are, `github_env` how a value gets into a step's environment, `github_actions` what the actions
+take. The text of `run:` is shell, read where the runner's shell is one.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dockerfix.builders.call import BuildCall
+from dockerfix.builders.command_line import mentions_build
+from dockerfix.builders.github_scope import is_github
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from dockerfix.builders.github_scope import Scope
+    from dockerfix.formats.yaml import Map, Node
+    from dockerfix.workspace import Workspace
+
+KIND = "github"
+SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
+ENV_HELP = "Set `env:` on the step and pass `--secret id=NAME,env=NAME` by hand."
+
+
+def claims(path: str, head: bytes) -> bool:
+    """Whether the file at `path` is a workflow or an action."""
+    return is_github(path)
+
+
+def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> Iterable[BuildCall]:
+    """The build calls of one workflow or action (path relative to the workspace root)."""
+    if not mentions_build(data) and b"image:" not in data:
+        return
+    from dockerfix.builders.github_scope import Scope, tree
+
+    file = tree(path, data)
+    if file.errors:
+        return
+    scope = Scope(file, workspace)
+    seen: set[tuple[object, ...]] = set()
+    for call in _calls(scope):
+        places = (call.cwd, call.context, call.dockerfile_argument, call.target)
+        mark = (call.span, *places, call.buildkit)
+        if mark not in seen:
+            seen.add(mark)
+            yield call
+
+
+def _calls(scope: Scope) -> Iterator[BuildCall]:
+    file, root = scope.file, scope.file.root
+    if file.get(root, "runs") is not None:
+        yield from _container(scope)
+        yield from _Job(scope, (file.get(root, "runs"),)).calls()
+        return
+    scope = scope.with_env(file.get(root, "env"))
+    for entry in file.entries(file.get(root, "jobs")).values():
+        yield from _in_job(scope, file.resolve(entry.value), root)
+
+
+def _in_job(scope: Scope, job: Node | None, root: Node | None) -> Iterator[BuildCall]:
+    from dockerfix.builders.github_scope import combinations
+
+    inside = scope.with_env(scope.file.get(job, "env"))
+    for one in combinations(scope.file, scope.file.get(job, "strategy")):
+        yield from _Job(replace(inside, matrix=one), (job, root)).calls()
+
+
+def _container(scope: Scope) -> Iterator[BuildCall]:
+    """An action whose runner builds a Dockerfile before it starts it."""
+    from dockerfix.builders.yaml_shell import Unable
+
+    file = scope.file
+    image = file.get(file.root, "runs", "image")
+    text = file.text(image)
+    if image is None or text is None or text.startswith("docker://"):
+        return
+    yield BuildCall(
+        KIND,
+        scope.path,
+        image.span,
+        "container action",
+        Unable("GitHub builds the image of a container action itself, without secrets"),
+        posixpath.dirname(scope.path),
+        ".",
+        text,
+        buildkit="yes",
+    )
+
+
+class _Job:
+    """The steps of one job in one combination of its matrix. `places` are the maps whose settings
+    hold for them, nearest first."""
+
+    def __init__(self, scope: Scope, places: tuple[Node | None, ...]) -> None:
+        self.scope = scope
+        self.file = scope.file
+        self.places = places
+        self.prefix = ""
+
+    def calls(self) -> Iterator[BuildCall]:
+        from dockerfix.formats.yaml import Map
+
+        for step in self.file.items(self.file.get(self.places[0], "steps")):
+            if not isinstance(step, Map):
+                continue
+            uses = self.file.text(self.file.get(step, "uses"))
+            if uses is not None:
+                self._checkout(uses, step)
+                yield from self._action(step, uses)
+            else:
+                yield from self._run(step)
+
+    def _checkout(self, uses: str, step: Map) -> None:
+        """`actions/checkout` may put the repository into a folder."""
+        if not uses.startswith("actions/checkout@"):
+            return
+        repository = self.file.text(self.file.get(step, "with", "repository"))
+        if repository is None or "github.repository" in repository:
+            path = self.scope.values(self.file.text(self.file.get(step, "with", "path")) or ".")
+            self.prefix = next(iter(path)) if path is not None and len(path) == 1 else ""
+
+    def _here(self, path: str | None) -> str | None:
+        """A path of the runner as a path of the repository."""
+        if path is None or not self.prefix:
+            return path
+        prefix = posixpath.normpath(self.prefix)
+        plain = posixpath.normpath(path) if path else "."
+        if prefix == "." or (plain != prefix and not plain.startswith(f"{prefix}/")):
+            return path
+        return posixpath.relpath(plain, prefix)
+
+    # -- actions ----------------------------------------------------------------
+
+    def _action(self, step: Map, uses: str) -> Iterator[BuildCall]:
+        from dockerfix.builders import github_bake
+        from dockerfix.builders.github_actions import BUILD, ActionStep, build_calls
+        from dockerfix.builders.github_env import StepEnv
+
+        if not BUILD.match(uses) and not github_bake.ACTION.match(uses):
+            return
+        scope = self.scope.with_env(self.file.get(step, "env"))
+        env = StepEnv(scope.path, self.file, step, "with", scope.env)
+        action = ActionStep(scope, step, uses, env)
+        if github_bake.ACTION.match(uses):
+            yield from github_bake.bake_calls(action)
+            return
+        for call in build_calls(action):
+            yield replace(
+                call,
+                context=self._here(call.context),
+                dockerfile_argument=self._here(call.dockerfile_argument),
+            )
+
+    # -- scripts ----------------------------------------------------------------
+
+    def _run(self, step: Map) -> Iterator[BuildCall]:
+        from dockerfix.builders.github_env import StepEnv
+        from dockerfix.builders.github_run import RunDialect, Runner, session_of, variables
+        from dockerfix.builders.yaml_shell import (
+            YamlDialect,
+            calls_in,
+            on_old_docker,
+            start,
+            unread,
+        )
+        from dockerfix.formats.yaml import Scalar
+
+        scalar = self.file.get(step, "run")
+        if not isinstance(scalar, Scalar) or not mentions_build(scalar.text):
+            return
+        refused = self._foreign_shell(step)
+        if refused:
+            yield from unread(KIND, self.scope.path, [scalar], refused, ENV_HELP)
+            return
+        scope = self.scope.with_env(self.file.get(step, "env"))
+        session = session_of(scope, scalar)
+        initial = start(variables(scope), self._folder(step, scope))
+        env = StepEnv(scope.path, self.file, step, "run", scope.env, [session.script(initial)])
+        host = Runner(session, env, self._shell(step) in ("bash", "zsh", "ksh", ""))
+        found = list(calls_in(scope.path, session, initial, host))
+        for call, dialect in found:
+            inner = RunDialect.of(dialect, session, env)
+            args = tuple(inner.build_arg(given) for given in inner.line.build_args)
+            call = replace(call, dialect=YamlDialect(inner, session, inner.extra), args=args)
+            call = replace(
+                call,
+                cwd=self._here(call.cwd) if call.cwd else call.cwd,
+                context=self._outer(call, call.context),
+                dockerfile_argument=self._outer(call, call.dockerfile_argument),
+            )
+            yield on_old_docker(call, self._images(), scalar.text)
+
+    def _outer(self, call: BuildCall, path: str | None) -> str | None:
+        """A path seen from the top of the runner's workspace, which the checkout lies below."""
+        return path if call.cwd else self._here(path)
+
+    def _images(self) -> list[str]:
+        container = self.file.get(self.places[0], "container")
+        text = self.file.text(container) or self.file.text(self.file.get(container, "image"))
+        return [text] if text else []
+
+    def _setting(self, step: Map, name: str) -> str:
+        own = self.file.text(self.file.get(step, name))
+        if own is not None:
+            return own
+        for place in self.places:
+            found = self.file.text(self.file.get(place, "defaults", "run", name))
+            if found is not None:
+                return found
+        return ""
+
+    def _shell(self, step: Map) -> str:
+        """The base name of the shell that runs the step, `?` if it is not known."""
+        said = self._setting(step, "shell")
+        if not said:
+            return ""
+        values = self.scope.values(said)
+        names = {value.split()[0].rpartition("/")[2] for value in values or () if value.split()}
+        return names.pop() if len(names) == 1 else "?"
+
+    def _foreign_shell(self, step: Map) -> str:
+        """Why the step's script is not read; empty if it is shell."""
+        shell = self._shell(step)
+        if shell and shell.removesuffix(".exe") not in SHELLS:
+            return (
+                f"the step runs in {shell}"
+                if shell != "?"
+                else "it is not known which shell runs the step"
+            )
+        runner = self.file.get(self.places[0], "runs-on")
+        labels = [
+            self.file.text(runner) or "",
+            *(self.file.text(one) or "" for one in self.file.items(runner)),
+        ]
+        for label in labels:
+            values = self.scope.values(label) or frozenset({label})
+            if any("windows" in value.lower() for value in values):
+                return "the job runs on Windows"
+        return ""
+
+    def _folder(self, step: Map, scope: Scope) -> str | None:
+        said = self._setting(step, "working-directory")
+        if not said:
+            return ""
+        found = scope.values(said)
+        if found is None or len(found) != 1:
+            return None
+        folder = posixpath.normpath(next(iter(found)))
+        return "" if folder == "." else folder

@@ -1,0 +1,104 @@
+"""`--ssh` on a build command in shell text: where a key was read from a file for a build argument,
+and where an agent is at hand.
+
+The client reads unencrypted key files by itself, and expands no `~` in their path.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dockerfix.builders.shell_edits import Piece, Replacement
+from dockerfix.finding import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.builders.command_line import GivenArg
+    from dockerfix.builders.shell_dialect import ShellDialect
+    from dockerfix.edits import Operation
+
+_PATH = rb"[\w./~$\{\}\"+@-]+"
+_READ = re.compile(
+    rb"\"?(?:\$\(\s*(?:cat\s+|<\s*)(%s)\s*\)|`\s*cat\s+(%s)\s*`)\"?" % (_PATH, _PATH)
+)
+_AGENT = re.compile(rb"\bssh-agent\b|\bssh-add\b|\bSSH_AUTH_SOCK\b")
+
+
+def key_file(text: bytes) -> str | None:
+    """F of `$(cat F)`, `$(< F)` or backticks, as the shell expands it in double quotes."""
+    found = _READ.fullmatch(text.strip())
+    if found is None:
+        return None
+    path = (found[1] or found[2]).replace(b'"', b"").decode()
+    if path.startswith("~/"):
+        return "$HOME" + path[1:]
+    return None if path.startswith("~") else path
+
+
+def agent_evident(text: bytes) -> bool:
+    """Whether the file that holds the call speaks of an agent."""
+    return _AGENT.search(text) is not None
+
+
+def take_ssh(
+    dialect: ShellDialect, call: BuildCall, arg: BuildArg
+) -> Sequence[Operation] | Refusal:
+    """The argument, whose value a key file holds, becomes `--ssh default=FILE`."""
+    given = dialect._given(arg)
+    value = given.given.value if given is not None else None
+    if call.refusal is not None:
+        return call.refusal
+    path = _source(given) if given is not None else None
+    if given is None or value is None or path is None:
+        return Refusal(
+            f"{arg.name} does not come from a key file here, and no ssh agent is in sight",
+            call.path,
+            arg.span,
+            "give the build an agent (`--ssh default`) or the key's file (`--ssh default=FILE`)",
+        )
+    if call.ssh:
+        return dialect.drop(call, arg)
+    flag = given.given.flag
+    text = f'"default={path}"' if "$" in path else f"default={path}"
+    if flag.via is not value.via or flag.where != value.where or flag.where != "direct":
+        return dialect._refusal("the flag stands in a variable", flag.span)
+    if given.given.joined:
+        changes = [Replacement(value.span, (Piece(b"--ssh=" + text.encode()),))]
+    else:
+        changes = [
+            Replacement(flag.span, (Piece(b"--ssh"),)),
+            Replacement(value.span, (Piece(text.encode()),)),
+        ]
+    return [dialect._site().replace(flag.span, changes, flag.span.start)]
+
+
+def add_ssh(dialect: ShellDialect, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+    """`--ssh VALUE` comes behind the subcommand."""
+    if call.refusal is not None:
+        return call.refusal
+    if call.ssh:
+        return ()
+    site = dialect._site()
+    if site.add_at < 0:
+        return dialect._refusal("the build command stands in a variable", dialect.line.command.span)
+    text = (Piece(f"--ssh {value}".encode("utf-8", "surrogateescape")),)
+    return [site.add_flag("--ssh", text, site.span.start)]
+
+
+def _source(given: GivenArg) -> str | None:
+    """The file that the value is read from, here or where its one variable is assigned."""
+    value = given.given.value
+    if value is None:
+        return None
+    written = value.text.strip(b"\"'").removeprefix(b"--build-arg=").lstrip(b"\"'")
+    path = key_file(written.partition(b"=")[2].strip(b'"'))
+    if path is not None or given.variable is None:
+        return path
+    held = [one for one in given.script.assignments if one.name == given.variable]
+    if len(held) != 1 or held[0].value is None or held[0].append:
+        return None
+    path = key_file(held[0].value.raw)
+    return path if path is not None and path.startswith(("/", "$HOME", "${HOME}")) else None

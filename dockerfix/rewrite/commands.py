@@ -1,0 +1,130 @@
+"""Single commands of a RUN: whether its text is a plain chain, and the edits that take one out of
+it or put one behind it.
+
+It works on the text of a shell script that a projection maps to the Dockerfile. It knows no
+secret and no tool.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from dockerfix.source import Span
+from dockerfix.syntax import verbs
+
+if TYPE_CHECKING:
+    from dockerfix.edits import Operation
+    from dockerfix.shell import Command, Script, Word
+    from dockerfix.syntax.nodes import Dockerfile, Run
+
+BLANKS = b" \t\r\n"
+
+
+def written_in_place(dockerfile: Dockerfile, script: Script, span: Span) -> bool:
+    """Whether the bytes of `span` stand in the file as the shell reads them: not in the exec form,
+    not behind another quoting."""
+    if not script.projection.segments:
+        return False
+    host = script.projection.host_span(span)
+    return bool(dockerfile.source.text(host) == script.text[span.start : span.end])
+
+
+def plain_chain(script: Script) -> bool:
+    """Whether nothing but `&&` and pipes stands between the commands: what is put before or behind
+    with `&&` belongs to the whole of it."""
+    if script.errors or script.comments or not script.commands:
+        return False
+    if any(
+        {"background", "trap"} & set(one.context) or "substitution" in one.context
+        for one in script.commands
+    ):
+        return False
+    text = bytearray(script.text)
+    for one in script.commands:
+        text[one.span.start : one.span.end] = b" " * (one.span.end - one.span.start)
+    rest = bytes(text).replace(b"&&", b" ").replace(b"|", b" ")
+    return b"||" not in bytes(text) and not rest.strip(BLANKS)
+
+
+def on_one_line(script: Script, first: Command, last: Command) -> bytes:
+    """The text from `first` to `last` without its line breaks."""
+    start, end = first.span.start, last.span.end
+    kept: list[Span] = []
+    for one in script.commands:
+        kept += [word.span for word in one.words]
+        kept += [redirect.span for redirect in one.redirects]
+        kept += [assignment.span for assignment in one.prefix]
+    pieces, at = [], start
+    for span in sorted(kept):
+        if span.start < at or span.end > end:
+            continue
+        pieces += [re.sub(rb"\s+", b" ", script.text[at : span.start])]
+        pieces += [script.text[span.start : span.end]]
+        at = span.end
+    return b"".join(pieces).strip()
+
+
+def remove_command(
+    dockerfile: Dockerfile,
+    run: Run,
+    script: Script,
+    command: Command,
+    order: tuple[int, ...] = (),
+) -> Operation | None:
+    """The command goes with the operator that joins it, the whole RUN with its last command;
+    None where it cannot be told what hangs on it."""
+    cut = command_span(script, command)
+    if cut is None:
+        return None
+    if alone(script, command):
+        return verbs.remove(dockerfile, run, order=order)
+    return verbs.replace(dockerfile, run, script.projection.host_span(cut), b"", order=order)
+
+
+def alone(script: Script, command: Command) -> bool:
+    """Whether the script holds nothing else."""
+    rest = script.text[: command.span.start] + script.text[command.span.end :]
+    return not rest.strip(BLANKS + b";")
+
+
+def command_span(script: Script, command: Command) -> Span | None:
+    """What goes with the command: one operator beside it, or its line."""
+    if command.context or command.in_pipeline or script.errors:
+        return None
+    start, end = command.span
+    text = script.text
+    before, after = text[:start].rstrip(b" \t\r"), text[end:].lstrip(b" \t\r")
+    if (after and not after.startswith((b"&&", b";", b"\n"))) or after.startswith(b";;"):
+        return None
+    if not before.strip(BLANKS):
+        if not after:
+            return Span(start, end)
+        operator = 2 if after.startswith(b"&&") else 1
+        rest = after[operator:]
+        return Span(start, len(text) - len(rest.lstrip(BLANKS)))
+    if before.endswith(b"&&"):
+        return Span(len(before[:-2].rstrip(BLANKS)), end)
+    if before.endswith(b";") and not before.endswith(b";;"):
+        return Span(len(before) - 1, end)
+    if before.endswith(b"\n") and (not after or after.startswith(b"\n")):
+        return Span(len(before), len(text) - len(after) + (1 if after else 0))
+    return None
+
+
+def remove_word(
+    dockerfile: Dockerfile, run: Run, script: Script, word: Word, order: tuple[int, ...] = ()
+) -> Operation:
+    """One word goes with the blanks before it."""
+    start = len(script.text[: word.span.start].rstrip(BLANKS))
+    span = script.projection.host_span(Span(start, word.span.end))
+    return verbs.replace(dockerfile, run, span, b"", order=order)
+
+
+def append(
+    dockerfile: Dockerfile, run: Run, script: Script, text: bytes, order: tuple[int, ...] = ()
+) -> Operation:
+    """`text`, with its operator in front, behind the last command."""
+    end = len(script.text.rstrip(BLANKS))
+    at = script.projection.host(end, end=True)
+    return verbs.replace(dockerfile, run, Span(at, at), text, order=order)

@@ -1,0 +1,379 @@
+"""What keeps a value out of the layer that its RUN would leave it in, for the shapes that are
+certain.
+
+A tool that expands variables itself is given the reference (`${NPM_TOKEN}` in .npmrc); git is
+given a credential helper that reads the variable; a setting that a variable replaces becomes that
+variable; a file that a later RUN removes is written, used and removed in one RUN (`moved`). What
+none of these fits stays as it is, and the fix says that it is known to stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dockerfix.edits import Fix, Safety
+from dockerfix.model import references
+from dockerfix.model.readers import may_read
+from dockerfix.model.runs import RunReading, only_writes
+from dockerfix.rewrite import git_urls
+from dockerfix.rewrite.commands import written_in_place
+from dockerfix.rewrite.delivery import Mounted
+from dockerfix.rewrite.moved import move_file, move_setting
+from dockerfix.syntax import make, verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dockerfix.context import Context
+    from dockerfix.edits import Operation
+    from dockerfix.model import Binding
+    from dockerfix.model.taint import Leak
+    from dockerfix.shell import Command, Script, Use
+    from dockerfix.source import Span
+    from dockerfix.syntax.nodes import Mount, Run
+
+NETWORK = frozenset({"pull", "fetch", "submodule", "push", "lfs", "ls-remote"})
+
+
+@dataclass(slots=True)
+class Cure:
+    """What is done for one variable. `operations` by RUN change its text; `gone` are leaks that
+    they end, as (offset of the RUN, span in its text); `readers` are RUNs that need the variable
+    now, `free` those (by offset) that need it no longer, `removed` those that go. `said` are
+    clauses for the help."""
+
+    operations: list[Operation] = field(default_factory=list)
+    gone: set[tuple[int, Span]] = field(default_factory=set)
+    readers: dict[int, RunReading] = field(default_factory=dict)
+    free: set[int] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
+
+    def ends(self, run: Run, leak: Leak) -> bool:
+        return (run.span.start, leak.span) in self.gone
+
+    def take(self, other: Cure) -> None:
+        self.operations += other.operations
+        self.gone |= other.gone
+        self.removed |= other.removed
+        self.said += [one for one in other.said if one not in self.said]
+
+    def say(self, clause: str) -> None:
+        if clause not in self.said:
+            self.said.append(clause)
+
+
+def keep_out(
+    context: Context,
+    removed: Iterable[Binding],
+    mounted: tuple[Mounted, ...],
+    order: tuple[int, ...],
+) -> tuple[tuple[Mounted, ...], Cure]:
+    """`mounted` as it must be once values are kept out of layers, and what keeps them out.
+
+    `removed` are the bindings that delivered the variables until now.
+    """
+    gone = {one.pair.span for one in removed}
+    whole = Cure()
+    for name in dict.fromkeys(one.name for one in mounted if one.word is None):
+        live = [
+            run
+            for run in context.runs
+            if (binding := context.model.environment(run).get(name)) is not None
+            and binding.pair.span in gone
+        ]
+        readings = [one.reading for one in mounted if one.name == name and one.word is None]
+        found = cure(context, name, readings, live, order)
+        whole.take(found)
+        mounted = _mounted(context, name, mounted, found)
+    return mounted, whole
+
+
+def _mounted(
+    context: Context, name: str, mounted: tuple[Mounted, ...], found: Cure
+) -> tuple[Mounted, ...]:
+    kept = [
+        one
+        for one in mounted
+        if one.run.span.start not in found.removed
+        and not (one.name == name and one.run.span.start in found.free)
+    ]
+    there = {one.run.span.start for one in kept if one.name == name}
+    runs = {one.span.start: one for one in context.runs}
+    for start, reading in found.readers.items():
+        if start not in there and start not in found.removed | found.free:
+            run = runs[start]
+            kept.append(Mounted(run, name, reading, any(one.env == name for one in run.mounts)))
+    return tuple(sorted(kept, key=lambda one: one.run.span.start))
+
+
+def ended(context: Context, name: str, run: Run, leak: Leak) -> Cure | None:
+    """The cure that ends `leak` of the variable `name`, where there is one: it is part of the fix
+    that mounts the variable, or (`repair`) of its own if the variable is mounted already."""
+    binding = context.model.environment(run).get(name)
+    live = [one for one in context.runs if mount_of(one, name) is not None]
+    if mount_of(run, name) is None:
+        if binding is None:
+            return None
+        live = list(context.model.reach(binding))
+    else:
+        first = min(one.span.start for one in live)
+        live = [one for one in context.runs if one.span.start >= first]
+    readings = [context.reader.reading(one, name) for one in live if _has(one, name, binding)]
+    found = cure(context, name, readings, live)
+    return found if found.ends(run, leak) else None
+
+
+def _has(run: Run, name: str, binding: Binding | None) -> bool:
+    return binding is not None or mount_of(run, name) is not None
+
+
+def mount_of(run: Run, name: str) -> Mount | None:
+    return next((one for one in run.mounts if one.type == "secret" and one.env == name), None)
+
+
+def repair(context: Context, pass_name: str, name: str, run: Run, leak: Leak) -> Fix | None:
+    """The fix for a RUN that has the secret mounted and leaves it in its layer."""
+    mount = mount_of(run, name)
+    found = ended(context, name, run, leak) if mount is not None else None
+    if mount is None or found is None or not mount.id:
+        return None
+    dockerfile = context.dockerfile
+    operations = list(found.operations)
+    for one in context.runs:
+        held, start = mount_of(one, name), one.span.start
+        if held is not None and start in found.free:
+            operations.append(verbs.remove_mount(dockerfile, one, held))
+        elif held is None and start in found.readers:
+            required = True if mount.required else None
+            text = make.mount(id=mount.id, env=name, required=required)
+            operations.append(verbs.add_mount(dockerfile, one, text))
+    return Fix(pass_name, Safety.UNSAFE, "none", tuple(operations))
+
+
+def cure(
+    context: Context,
+    name: str,
+    readings: Iterable[RunReading],
+    live: Sequence[Run],
+    order: tuple[int, ...] = (),
+) -> Cure:
+    """What can be done for the variable `name`, which the RUNs `live` have; `readings` are those
+    of them that may read it."""
+    found = Cure()
+    plainly = name.isidentifier() and name.isascii()
+    for reading in readings if plainly else ():
+        if not reading.run.exec_form:
+            _Run(context, name, reading, live, (*order, reading.run.span.start), found).cure()
+    return found
+
+
+@dataclass(slots=True)
+class _Run:
+    """One RUN that keeps the value."""
+
+    context: Context
+    name: str
+    reading: RunReading
+    live: Sequence[Run]
+    order: tuple[int, ...]
+    found: Cure
+    replaced: set[Span] = field(default_factory=set)
+    clones: bool = False
+
+    def cure(self) -> None:
+        run = self.reading.run
+        staying = [one for one in self.reading.leaks if one.stays]
+        for leak in staying:
+            if run.span.start in self.found.removed:
+                break
+            command = next((c for c in leak.script.commands if c.span == leak.span), None)
+            if command is None or not written_in_place(
+                self.context.dockerfile, leak.script, command.span
+            ):
+                continue
+            if (
+                leak.kind in ("file", "config", "credentials")
+                and (self.reference(leak, command) or self.git(leak, command))
+            ) or (
+                leak.kind == "config"
+                and move_setting(
+                    self.context, self.name, run, leak, command, self.live, self.order, self.found
+                )
+            ):
+                self.end(leak)
+            elif leak.kind == "file" and move_file(
+                self.context, self.name, self.reading, leak, self.live, self.order, self.found
+            ):
+                for one in staying:
+                    self.end(one)
+        if self.replaced and not self.clones and not self.needed():
+            self.found.free.add(run.span.start)
+
+    def end(self, leak: Leak) -> None:
+        self.found.gone.add((self.reading.run.span.start, leak.span))
+
+    def replace(self, script: Script, span: Span, text: bytes) -> None:
+        if span not in self.replaced:
+            host = script.projection.host_span(span)
+            dockerfile, run = self.context.dockerfile, self.reading.run
+            self.found.operations.append(
+                verbs.replace(dockerfile, run, host, text, order=self.order)
+            )
+            self.replaced.add(span)
+
+    # -- the reference instead of the value -----------------------------------
+
+    def reference(self, leak: Leak, command: Command) -> bool:
+        """Write `${NAME}`, which the tool expands when it reads the file."""
+        if leak.kind == "file":
+            row = references.in_file(leak.file)
+            commands = self.together(leak.script, command)
+            if not all(references.writes_words(one) for one in commands):
+                return False
+        else:
+            row, commands = references.in_command(command), [command]
+        text = row.text(self.name) if row is not None else None
+        if row is None or text is None:
+            return False
+        uses = [use for one in commands for use in self.uses(leak.script, one)]
+        if not uses or not all(self.plain(use) for use in uses):
+            return False
+        if b"%" in text and any(one.name == "printf" for one in commands):
+            return False
+        for use in uses:
+            self.replace(leak.script, use.span, text.replace(b"$", b"\\$"))
+        file = leak.file.rpartition("/")[2] if leak.kind == "file" else row.readers
+        self.found.say(
+            f"{file} then holds {text.decode('utf-8', 'replace')}, which the tool expands when it "
+            f"reads the file: who runs it later needs {self.name} in the environment"
+        )
+        self.readers(files={row.readers: b"${%s} ${env.%s} %%%s%%" % ((self.name.encode(),) * 3)})
+        return True
+
+    def together(self, script: Script, command: Command) -> list[Command]:
+        """The commands that make what `command` writes: itself, or its whole pipeline."""
+        for pipeline in script.pipelines:
+            if any(stage.contains(command.span) for stage in pipeline):
+                return [
+                    one
+                    for one in script.commands
+                    if any(stage.contains(one.span) for stage in pipeline)
+                ]
+        return [command]
+
+    def uses(self, script: Script, command: Command) -> list[Use]:
+        spans = [word.span for word in command.words[1:]]
+        spans += [one.body for one in command.redirects if one.body is not None]
+        return [
+            use
+            for use in script.uses
+            if use.name == self.name
+            and not use.deferred
+            and any(span.contains(use.span) for span in spans)
+        ]
+
+    def plain(self, use: Use) -> bool:
+        return (
+            use.operator in ("", ":-", "-")
+            and not use.word.strip()
+            and not use.assigned_before
+            and not use.subscript
+        )
+
+    # -- git ------------------------------------------------------------------
+
+    def git(self, leak: Leak, command: Command) -> bool:
+        script = leak.script
+        changed = git_urls.config(command, self.name)
+        if changed is not None:
+            if self.another_login(changed[1].host):
+                return False
+            text = changed[2].encode("utf-8", "surrogateescape")
+            behind = script.text[command.span.end :].lstrip()
+            if b" && git config" in text and (
+                command.operator_before == "||" or behind.startswith((b"||", b"|", b"& "))
+            ):
+                text = b"{ " + text + b"; }"
+            self.replace(script, command.span, text)
+            self.say_helper(changed[1].host)
+            self.readers(helpers=frozenset({self.name}))
+            return True
+        cloned = git_urls.clone(command, self.name)
+        if cloned is None or any(self.fetches_later(run) for run in self.live):
+            return False
+        word, plain = cloned
+        option = f"git -c credential.{plain.host}.helper='{plain.helper}'"
+        self.replace(script, command.words[0].span, option.encode("utf-8", "surrogateescape"))
+        self.replace(script, word.span, _shell_word(plain.url))
+        self.clones = True
+        self.say_helper(plain.host)
+        return True
+
+    def another_login(self, host: str) -> bool:
+        """Whether git is told of a second login at the host: a host has one helper."""
+        name = host.rpartition("/")[2].encode("utf-8", "surrogateescape")
+        return any(
+            command.name == "git"
+            and any(name in word.raw for word in command.words)
+            and (
+                any(b"credential." in word.raw for word in command.words)
+                or any(use.name != self.name for word in command.words for use in word.uses)
+            )
+            for run in self.context.runs
+            for text in self.context.reader.scripts(run)
+            for _, command in text.every()
+        )
+
+    def say_helper(self, host: str) -> None:
+        self.found.say(
+            f"git asks a credential helper, which reads {self.name}, for the login at {host}"
+        )
+
+    def fetches_later(self, run: Run) -> bool:
+        """Whether a RUN uses the clone's remote again, whose URL no longer lets it in."""
+        if run.span.start < self.reading.run.span.start:
+            return False
+        return any(
+            command.name == "git"
+            and any((word.literal or "") in NETWORK for word in command.words[1:])
+            for text in self.context.reader.scripts(run)
+            for _, command in text.every()
+        )
+
+    # -- who needs the variable -----------------------------------------------
+
+    def readers(
+        self, files: dict[str, bytes] | None = None, helpers: frozenset[str] = frozenset()
+    ) -> None:
+        """Later RUNs that read what was written, and with it the variable."""
+        for run in self.live:
+            start = run.span.start
+            if start <= self.reading.run.span.start or start in self.found.readers:
+                continue
+            for text in self.context.reader.scripts(run):
+                reading = may_read(text, self.name, files=files or {}, helpers=helpers)
+                if reading.how in ("explicit", "implicit"):
+                    self.found.readers[start] = RunReading(run, self.name, reading)
+
+    def needed(self) -> bool:
+        """Whether the RUN still reads the variable once the value is gone from its text."""
+        scripts = self.context.reader.scripts(self.reading.run)
+        for text in scripts:
+            for script, command in text.every():
+                changed = any(command.span.contains(span) for span in self.replaced)
+                if changed and only_writes(command):
+                    continue
+                if may_read(command, self.name, helpers=frozenset({self.name})).reads:
+                    return True
+                for use in script.uses:
+                    kept = not any(span.contains(use.span) for span in self.replaced)
+                    if use.name == self.name and not use.deferred and kept:
+                        return True
+        return not scripts
+
+
+def _shell_word(url: str) -> bytes:
+    text = url.encode("utf-8", "surrogateescape")
+    return text if not set(url) & set("&?*[]();<>|$`\"' ") else b"'" + text + b"'"

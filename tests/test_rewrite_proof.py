@@ -1,0 +1,140 @@
+"""What keeps values out of layers, built for real: the leak is there before and gone after."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+from corpus_samples import STUB
+from whole_rewrites import rewritten
+
+from dockerfix.verify.proof import Given, Project, prove_given
+from dockerfix.verify.scan import invent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dockerfix.verify.engine import Built, Engine
+
+BUILD = '#!/bin/sh\ndocker build --build-arg T_TOKEN="$T_TOKEN" -t app .\n'
+HEAD = "FROM node:20\nWORKDIR /app\nARG T_TOKEN\n"
+CHECKED = ("it builds", "every secret leaks", "no secret")
+SHAPES = {
+    "npmrc": 'RUN echo "//r.io/:_authToken=${T_TOKEN}" > .npmrc\nCOPY f .\nRUN npm ci\nRUN rm .npmrc\n',
+    "npmrc heredoc": "RUN cat <<EOF > .npmrc\n//r.io/:_authToken=$T_TOKEN\nEOF\nRUN npm ci\n",
+    "netrc": (
+        'RUN mkdir -p /etc/a && \\\n  echo "machine r.io password $T_TOKEN" > ~/.netrc\nCOPY f .\n'
+        "RUN go mod download \\\n  && go version\nRUN rm ~/.netrc\n"
+    ),
+    "pip": 'RUN echo "[global]\\nindex-url=https://u:$T_TOKEN@p.io" > ~/pip.conf\nRUN pip install a\nRUN rm ~/pip.conf\n',
+}
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES.keys())
+def test_nothing_is_left_in_the_image(engine: Engine, tmp_path: Path, body: str) -> None:
+    files = {"Dockerfile": HEAD + body, "build.sh": BUILD, "f": "x\n"}
+    after = rewritten(tmp_path / "work", files)
+    for name, tree in (("before", files), ("after", after)):
+        (tmp_path / name).mkdir()
+        for path, text in tree.items():
+            (tmp_path / name / path).write_text(text)
+    project = Project(
+        before=tmp_path / "before",
+        after=tmp_path / "after",
+        command=("sh", "build.sh"),
+        command_after=("sh", "build.sh"),
+        dockerfiles=("Dockerfile",),
+        images=("app",),
+        given=Given(environment=("T_TOKEN",)),
+        bases={"node:20": STUB},
+    )
+    claims = [one for one in prove_given(engine, project).claims if one.name.startswith(CHECKED)]
+    assert len(claims) >= 4
+    assert [one for one in claims if not one.holds] == []
+
+
+def built(engine: Engine, folder: Path, files: dict[str, str], home: Path) -> Built:
+    folder.mkdir()
+    for path, text in files.items():
+        (folder / path).write_text(text)
+    return engine.run(
+        ["sh", "build.sh"],
+        folder,
+        scratch=home,
+        environment={},
+        bases={"node:20": STUB},
+        images=("app",),
+    )
+
+
+@pytest.mark.engine
+def test_a_copied_file_is_in_no_layer(engine: Engine, tmp_path: Path) -> None:
+    canary = invent()
+    files = {
+        "Dockerfile": "FROM node:20\nWORKDIR /app\nCOPY f .npmrc ./\nRUN npm ci && cat .npmrc | "
+        "sha256sum > /sum && rm -f .npmrc\nCOPY . .\nRUN chmod 600 f\n",
+        ".npmrc": f"//r.io/:_authToken={canary}\n",
+        ".dockerignore": "build.sh\n",
+        "f": "x\n",
+        "build.sh": "#!/bin/sh\ndocker build -t app .\n",
+    }
+    after = rewritten(tmp_path / "work", files)
+    assert "target=/app/.npmrc" in after["Dockerfile"]
+    assert ".npmrc" in after[".dockerignore"]
+    for name in ("home", "other"):
+        (tmp_path / name).mkdir()
+    was = built(engine, tmp_path / "before", files, tmp_path / "home")
+    now = built(engine, tmp_path / "after", after, tmp_path / "other")
+    assert (was.code, now.code) == (0, 0), now.log
+    assert list(was.images["app"].find({"key": canary}))
+    assert not list(now.images["app"].find({"key": canary}))
+    assert was.images["app"].files()["sum"] == now.images["app"].files()["sum"]
+
+
+@pytest.mark.engine
+def test_a_key_stays_with_the_client(engine: Engine, tmp_path: Path) -> None:
+    key = tmp_path / "id_test"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True
+    )
+    files = {
+        "Dockerfile": 'FROM node:20\nARG T_SSH_KEY\nRUN mkdir -p ~/.ssh && echo "$T_SSH_KEY" > '
+        "~/.ssh/id_rsa && chmod 600 ~/.ssh/id_rsa\nUSER 1000\nRUN git clone git@x.io:a && "
+        'test -S "${SSH_AUTH_SOCK:-/}" && test -w "$SSH_AUTH_SOCK" && : > /tmp/agent\n',
+        "build.sh": f'#!/bin/sh\ndocker build --build-arg T_SSH_KEY="$(cat {key})" -t app .\n',
+    }
+    after = rewritten(tmp_path / "work", files)
+    (tmp_path / "other").mkdir()
+    now = built(engine, tmp_path / "after", after, tmp_path / "other")
+    assert now.code == 0, now.log
+    assert any(path.endswith("tmp/agent") for path in now.images["app"].files())
+    line = key.read_text().split("\n")[2]
+    assert not list(now.images["app"].find({"key": line}))
+
+
+def test_git_gets_the_login_from_the_helper(tmp_path: Path) -> None:
+    body = (
+        'RUN git config --global url."https://x-access-token:${T_TOKEN}@github.com/".insteadOf '
+        '"https://github.com/"\nRUN go mod download\n'
+    )
+    found = rewritten(tmp_path / "work", {"Dockerfile": HEAD + body})["Dockerfile"]
+    line = next(one for one in found.split("\n") if "credential" in one)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    subprocess.run(["sh", "-c", line.removeprefix("RUN ")], env=environment, check=True)
+    assert "invented" not in (tmp_path / ".gitconfig").read_text()
+    done = subprocess.run(
+        ["git", "credential", "fill"],
+        env={**environment, "T_TOKEN": "invented-canary-0001"},
+        input="protocol=https\nhost=github.com\n\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "username=x-access-token\npassword=invented-canary-0001\n" in done.stdout
