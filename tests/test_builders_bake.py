@@ -79,7 +79,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("value", "reason"), REFUSED)
 def test_refused(tmp_path: Path, value: str, reason: str) -> None:
-    result = after(tmp_path, VARIABLES + 'target "a" {\n  args = {\n    %s\n  }\n}\n' % value)
+    result = after(tmp_path, f'{VARIABLES}target "a" {{\n  args = {{\n    {value}\n  }}\n}}\n')
     assert isinstance(result, Refusal)
     assert reason in result.reason
     assert result.help
@@ -125,7 +125,7 @@ LINKS = [
 def test_context_dockerfile_and_target(
     tmp_path: Path, says: str, links: list[tuple[str | None, ...]]
 ) -> None:
-    text = VARIABLES + 'target "a" {\n  %s\n}\n' % says
+    text = f'{VARIABLES}target "a" {{\n  {says}\n}}\n'
     calls = calls_in(bake, tmp_path, {HCL: text}, HCL)
     assert [(one.context, one.dockerfile_argument, one.target) for one in calls] == links
 

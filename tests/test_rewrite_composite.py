@@ -19,6 +19,7 @@ from dockerfix.rewrite.composite import (
     shell_word,
     template,
 )
+from dockerfix.shell.words import is_name
 
 SHELLS = [shell for shell in ("sh", "bash", "dash", "ash") if shutil.which(shell)]
 SECRET = "cAnaRy $(id) `id` \\n \"q\" 'q' *"
@@ -36,9 +37,14 @@ pieces = st.sampled_from(
 
 def word_of(raw: str, escape: bytes = b"\\", nounset: bool = False) -> bytes:
     count = len(variables(raw.encode(), escape))
-    return shell_word(
-        template(raw.encode(), escape, iter([None] * count), {}), lambda read: read.name, nounset
-    )
+    return shell_word(template(raw.encode(), escape, iter([None] * count), {}), named, nounset)
+
+
+def named(read: Read) -> str:
+    """As the rewrite does: BuildKit knows names that no shell knows."""
+    if not is_name(read.name):
+        raise NotComposableError(read.name)
+    return read.name
 
 
 def shown(shell: str, script: bytes) -> bytes:

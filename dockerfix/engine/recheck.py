@@ -98,7 +98,9 @@ def _kept(before: Context, fixed: tuple[Finding, ...]) -> list[Run]:
             command = getattr(operation.site, "body", None)
             if operation.verb != "remove" or operation.path != before.path or command is None:
                 continue
-            gone = next((one for one in runs if one.body.text.strip() == command.text.strip()), None)
+            gone = next(
+                (one for one in runs if one.body.text.strip() == command.text.strip()), None
+            )
             if gone is not None:
                 runs.remove(gone)
     return runs
@@ -123,6 +125,8 @@ def _granted(path: str, fixed: tuple[Finding, ...]) -> set[str]:
         for operation in finding.fix.operations
         if operation.path == path and operation.verb in ("add_mount", "replace_mount", "replace")
         for name in _ENV.findall(operation.value if isinstance(operation.value, bytes) else b"")
+        # Of a word that is replaced, only the option of a mount gives a variable.
+        if operation.verb != "replace" or operation.value == b"env=" + name
     }
 
 

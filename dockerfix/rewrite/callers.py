@@ -160,9 +160,7 @@ def _unseen(context: Context, name: str) -> list[Refusal]:
     return holds
 
 
-def _mentioned(
-    context: Context, found: Callers, name: str, turned: tuple[Place, ...] = ()
-) -> None:
+def _mentioned(context: Context, found: Callers, name: str, turned: tuple[Place, ...] = ()) -> None:
     for mention in mentions(name, context.workspace, context.all_calls):
         if any(one.path == mention.path and one.span.contains(mention.span) for one in turned):
             continue
