@@ -374,3 +374,12 @@ def test_a_configured_source_replaces_the_value(source: str, expected: str) -> N
 )
 def test_which_files_are_scripts(path: str, head: bytes, expected: bool) -> None:
     assert claims(path, head) is expected
+
+
+def test_a_variable_of_the_script_around_a_trap_is_not_read_in_the_text_of_the_trap() -> None:
+    data = (
+        b"#!/bin/sh\n# %s\ncid=$(docker create x)\ntrap 'docker rm -f \"$cid\"' EXIT\n"
+        b"docker build --build-arg X .\n"
+    )
+    (call,) = find_calls("b.sh", data % (b"-" * 80), None)
+    assert [arg.name for arg in call.args] == ["X"]

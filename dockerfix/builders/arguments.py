@@ -146,7 +146,7 @@ class _Expansion:
             found.append(replace(plain, unresolved=True))
         for contribution in variable.contributions:
             assignment = contribution.assignment
-            if assignment.origin or assignment.kind in ("read", "mapfile", "for"):
+            if self._elsewhere(assignment) or assignment.kind in ("read", "mapfile", "for"):
                 found.append(replace(plain, unresolved=True))
                 continue
             for element in assignment.elements or ((assignment.value,) if assignment.value else ()):
@@ -162,6 +162,13 @@ class _Expansion:
                 )
         return found
 
+    def _elsewhere(self, assignment: Assignment) -> bool:
+        """Whether it stands in another file, or in the script around this nested one: its spans
+        are not in this text."""
+        return bool(assignment.origin) or not any(
+            own is assignment for own in self.script.assignments
+        )
+
     def _scalar(
         self, plain: Argument, name: str, quoted: bool, state: State, depth: int
     ) -> list[Argument]:
@@ -173,7 +180,9 @@ class _Expansion:
                 return [replace(plain, unresolved=not quoted)]
             return [plain] if plain.literal or quoted else []
         usable = [c for c in variable.contributions if c.assignment.value is not None]
-        if len(usable) != len(variable.contributions) or any(c.assignment.origin for c in usable):
+        if len(usable) != len(variable.contributions) or any(
+            self._elsewhere(c.assignment) for c in usable
+        ):
             return [plain if plain.literal is not None else replace(plain, unresolved=not quoted)]
         if quoted:
             held = usable[0].assignment.value

@@ -143,6 +143,10 @@ def _default_of(text: bytes, variable: Variable, foreign: Foreign | None) -> Val
     assignment, conditional, at = variable.contributions[0]
     if conditional or assignment.append or assignment.origin or assignment.value is None:
         return None
+    span = assignment.value.span
+    if text[span.start : span.end] != assignment.value.raw:
+        # It stands in another text: that of the script around this one.
+        return None
     return resolve(text, assignment.value.parts, at, defaults=True, foreign=foreign)
 
 
