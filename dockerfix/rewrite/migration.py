@@ -14,6 +14,7 @@ from dockerfix.context import Context
 from dockerfix.edits import Fix, Operation, Safety
 from dockerfix.finding import Finding, Place, Refusal, Severity
 from dockerfix.model import Binding
+from dockerfix.model.run_time import reads
 from dockerfix.rewrite import safety
 from dockerfix.rewrite.callers import Callers, turn
 from dockerfix.rewrite.candidates import Candidate, Origin
@@ -152,6 +153,7 @@ def refused(member: Member, candidate: Candidate) -> Iterable[Refusal]:
                     one.run.keyword_span,
                     "set it when the container starts: a mount would put the same content there",
                 )
+    yield from kept_for_containers(plan)
     yield from member.callers.holds
     if candidate.origin is Origin.COMPUTED:
         yield Refusal(
@@ -159,6 +161,30 @@ def refused(member: Member, candidate: Candidate) -> Iterable[Refusal]:
             plan.path,
             plan.removed[0].pair.span,
             "build the value inside the RUN that needs it",
+        )
+
+
+def kept_for_containers(plan: Plan) -> Iterator[Refusal]:
+    """What only a running container can be meant to use: no build argument can become that (T4)."""
+    kept = plan.in_final_image
+    if kept is not None:
+        for one in reads(plan.context.model, kept, plan.context.build_context):
+            yield Refusal(
+                f"{one.says}, so the container needs {kept.name}",
+                plan.path,
+                one.instruction.keyword_span,
+                f"give {kept.name} when the container starts (`docker run -e {kept.name}`), "
+                "delete its ENV, and run dockerfix again",
+            )
+            return
+    if plan.cure.operations and not plan.mounted:
+        binding = plan.removed[0]
+        yield Refusal(
+            f"what is written with {plan.name} is used by no RUN, so the containers of the image do",
+            plan.path,
+            binding.pair.span,
+            f"let whatever starts the container log in with {plan.name}; then delete the ARG and "
+            "the line that writes it",
         )
 
 
