@@ -126,7 +126,8 @@ def aftermath(results: Iterable[Result]) -> Iterator[str]:
         part
         for result in results
         for one in result.findings
-        if one.outcome == "fixed"
+        # What another finding's fix did away with has advice for doing it by hand.
+        if one.outcome == "fixed" and one.finding.fix is not None
         for part in one.finding.help.split("; ")
     )
     for part in dict.fromkeys(said):
@@ -159,12 +160,16 @@ def counts(results: Sequence[Result], errors: int) -> dict[str, int]:
         "left": sum(len(result.left) for result in results),
         "fixable": sum(_safe(one) for one in every),
         "unsafe": outcome.count("unsafe"),
-        "refused": sum(one.finding.status == "refused" for one in every),
-        "report": sum(one.finding.status == "report" for one in every),
+        "refused": sum(_unfixed(one, "refused") for one in every),
+        "report": sum(_unfixed(one, "report") for one in every),
         "suppressed": sum(result.suppressed for result in results),
         "changed": sum(len(result.changes) for result in results),
         "errors": errors,
     }
+
+
+def _unfixed(one: Reported, status: str) -> bool:
+    return one.finding.status == status and one.outcome != "fixed"
 
 
 def _safe(one: Reported) -> bool:

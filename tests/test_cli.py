@@ -524,3 +524,15 @@ def test_a_clean_file_loads_no_engine(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_what_another_fix_cures_is_neither_left_by_hand_nor_advised(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(
+        b"FROM node:20\nARG T_TOKEN\n"
+        b'RUN echo "//r.example.com/:_authToken=$T_TOKEN" > .npmrc\nRUN npm ci\n'
+    )
+    done = dockerfix(tmp_path, "--diff", "--unsafe-fixes")
+    said = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
+    assert "2 findings in 1 Dockerfile; 2 fixed by this diff" in said
+    assert "to do by hand" not in said
+    assert "write the reference" not in said
