@@ -233,6 +233,16 @@ ROWS = {
         "X ?= 1\nBUILD = docker build --build-arg X=$(X)\nb:\n\t@$(BUILD) -t a .\n",
         ["BUILD = docker build --secret id=X,env=X", "\t@X=$(X) $(BUILD) -t a ."],
     ),
+    "one of two commands of different length": (
+        "ifdef CI\nDOCKER ?= docker build --pull --no-cache\nelse\nDOCKER ?= docker build\nendif\n"
+        "b:\n\t@$(DOCKER) \\\n\t--build-arg X=$(X) \\\n\t.\n",
+        ["\t--secret id=X,env=X \\"],
+    ),
+    "one of two commands, value not exported": (
+        "X ?= 1\nifdef CI\nDOCKER = docker buildx build\nelse\nDOCKER = docker build\nendif\n"
+        "b:\n\t$(DOCKER) --build-arg X=$(X) .\n",
+        ["\tX=$(X) $(DOCKER) --secret id=X,env=X ."],
+    ),
     "canned recipe": (
         "X ?= 1\ndefine build\n@echo $(1)\n@docker build --build-arg X=$(X) $(1)\nendef\nb:\n\t$(call build,.)\n",
         ["@X=$(X) docker build --secret id=X,env=X $(1)"],
@@ -292,6 +302,10 @@ def test_a_build_arg_becomes_a_secret(row: str, tmp_path: Path) -> None:
             "A = --pull\nb:\n\tdocker build $(A) .\n",
         ),
         ("A = --build-arg X=$(X)\nb:\n\tdocker build $(A) .\n", "A =\nb:\n\tdocker build $(A) .\n"),
+        (
+            "ifdef CI\nD = docker build --pull\nelse\nD = docker build\nendif\nb:\n\t$(D) --build-arg X=$(X) .\n",
+            "ifdef CI\nD = docker build --pull\nelse\nD = docker build\nendif\nb:\n\t$(D) .\n",
+        ),
     ],
 )
 def test_a_dead_flag_goes(before: str, after: str, tmp_path: Path) -> None:

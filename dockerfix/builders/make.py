@@ -375,7 +375,7 @@ class MakeDialect:
         found: list[Operation] = []
         for operation in result:
             cuts = operation.value if operation.verb == "remove" else ()
-            if not all(self.text.whole(cut) for cut in cuts):  # type: ignore[attr-defined]
+            if not all(self.text.whole(cut.span) for cut in cuts):  # type: ignore[attr-defined]
                 return Refusal(
                     "the flag and what stands round it come from different make variables",
                     operation.path,
@@ -396,7 +396,7 @@ class MakeDialect:
         kept = [
             one
             for one in (operation.value if operation.verb == "replace" else ())  # type: ignore[attr-defined]
-            if self._held(Edit(self.text.host_span(one.span), b"")) is None
+            if self._held(one) is None
         ]
         if kept:
             yield replace(operation, value=tuple(kept))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dockerfix.edits import Edit, Operation
 from dockerfix.shell.nodes import FOREIGN
@@ -41,6 +41,18 @@ class Replacement(NamedTuple):
 
     span: Span
     text: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A span of a projection's text, and the `host` bytes that it stands for.
+
+    Two readings of one recipe have their texts at different offsets: what is asked of the same
+    host bytes is the same, so only these are compared.
+    """
+
+    host: Span
+    span: Span = field(compare=False)
 
 
 class Keep(NamedTuple):
@@ -76,12 +88,16 @@ class ShellSite:
     # -- asking ---------------------------------------------------------------
 
     def replace(self, flag: Span, replacements: Sequence[Replacement], order: int) -> Operation:
-        spans = tuple(self.projection.host_span(one.span) for one in replacements)
-        return self._operation("replace", ("flag", flag), tuple(replacements), spans, order)
+        edits = tuple(self._edit(one.span, one.text) for one in replacements)
+        spans = tuple(edit.span for edit in edits)
+        member = ("flag", self.projection.host_span(flag))
+        return self._operation("replace", member, edits, spans, order)
 
     def remove(self, flag: Span, regions: tuple[Span, ...], order: int) -> Operation:
-        spans = tuple(self.projection.host_span(region) for region in regions)
-        return self._operation("remove", ("flag", flag), regions, spans, order)
+        placed = tuple(Placed(self.projection.host_span(one), one) for one in regions)
+        spans = tuple(one.host for one in placed)
+        member = ("flag", self.projection.host_span(flag))
+        return self._operation("remove", member, placed, spans, order)
 
     def set_variable(self, name: str, value: Text, order: int) -> Operation:
         at = self.projection.host(self.prefix_at)
@@ -89,7 +105,9 @@ class ShellSite:
 
     def keep_variable(self, name: str, keep: Keep, order: int) -> Operation:
         at = self.projection.host(keep.at, end=True)
-        return self._operation("keep", ("kept", name), keep, (Span(at, at),), order)
+        placed = Placed(Span(self.projection.host(keep.start), at), Span(keep.start, keep.at))
+        value = (keep.mode, placed)
+        return self._operation("keep", ("kept", name), value, (Span(at, at),), order)
 
     def add_flag(self, member: str, text: Text, order: int) -> Operation:
         at = self.projection.host(self.add_at, end=True)
@@ -109,35 +127,40 @@ class ShellSite:
 
     def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
         edits: list[Edit] = []
-        removed: list[Span] = []
+        removed: dict[ShellSite, list[Span]] = {}
         prefix: list[Piece] = []
         added: list[Piece] = []
-        kept: dict[Keep, list[str]] = {}
+        kept: dict[tuple[str, Placed], tuple[ShellSite, list[str]]] = {}
         for operation in operations:
-            value = operation.value
+            value: Any = operation.value
+            # Of two readings each knows the offsets of its own text alone.
+            site: ShellSite = operation.site  # type: ignore[assignment]
             if operation.verb == "replace":
-                edits += [self._edit(r.span, r.text) for r in value]  # type: ignore[attr-defined]
+                edits += value
             elif operation.verb == "remove":
-                removed += value  # type: ignore[arg-type]
+                removed.setdefault(site, []).extend(one.span for one in value)
             elif operation.verb == "set":
                 name = operation.member[1]  # type: ignore[index]
                 prefix += [
                     Piece(f"{name}=".encode("utf-8", "surrogateescape")),
                     *value,
                     Piece(b" "),
-                ]  # type: ignore[misc]
+                ]
             elif operation.verb == "keep":
-                kept.setdefault(value, []).append(operation.member[1])  # type: ignore[arg-type, index]
+                kept.setdefault(value, (site, []))[1].append(operation.member[1])  # type: ignore[index]
             elif operation.verb == "add":
-                added += [Piece(self.add_glue), *value]  # type: ignore[misc]
+                added += [Piece(self.add_glue), *value]
         if prefix:
             at = self.projection.host(self.prefix_at)
             edits.append(Edit(Span(at, at), self._encoded(prefix)))
         if added:
             edits.append(self._insert(self.add_at, tuple(added)))
-        for keep, names in kept.items():
-            edits += self._keep(keep, names)
-        edits += [self._edit(span, ()) for span in self._cuts(removed)]
+        for (mode, placed), (site, names) in kept.items():
+            edits += site._keep(Keep(mode, *placed.span), names)
+        cuts = [
+            site.projection.host_span(cut) for site in removed for cut in site._cuts(removed[site])
+        ]
+        edits += [Edit(cut, b"") for cut in _united(cuts)]
         return edits
 
     def _keep(self, keep: Keep, names: Sequence[str]) -> list[Edit]:
