@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dockerfix import parse
+from dockerfix.builders import script
 from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.link import calls_for, link, unlinked_with
 from dockerfix.source import Span
@@ -148,7 +149,7 @@ def test_a_call_is_linked(
 
 
 @pytest.mark.parametrize(
-    "context", ["https://github.com/a/b.git", "git@github.com:a/b", "github.com/a/b", "-"]
+    "context", ["https://github.com/a/b.git", "git@github.com:a/b", "github.com/a/b"]
 )
 def test_a_remote_context_is_not_this_tree(context: str, tmp_path: Path) -> None:
     files = {"Dockerfile": TAKES, "a/Dockerfile": TAKES}
@@ -173,3 +174,33 @@ def test_rounds_of_a_loop_agree(tmp_path: Path) -> None:
         ("c/Dockerfile",),
     ]
     assert calls_for("b/Dockerfile", found) == found[:2]
+
+
+STDIN = {
+    "docker build - < ci/Dockerfile": ("flag", ("ci/Dockerfile",)),
+    "docker build -f - . < ci/Dockerfile": ("flag", ("ci/Dockerfile",)),
+    "cat ci/Dockerfile | docker build -t a -f- .": ("flag", ("ci/Dockerfile",)),
+    "FILE=ci/Dockerfile\ncat $FILE | docker build -": ("flag", ("ci/Dockerfile",)),
+    "cd ci\ndocker build - <Dockerfile": ("flag", ("ci/Dockerfile",)),
+    # What arrives is not the file as it stands, or not known to be.
+    "sed s/a/b/ ci/Dockerfile | docker build -f - .": ("name", ("ci/Dockerfile",)),
+    "envsubst < ci/Dockerfile | docker build -": ("name", ("ci/Dockerfile",)),
+    "cd ci && pack -- ci/Dockerfile | docker build -": ("name", ("ci/Dockerfile",)),
+    "tar -c . | docker build -f ci/Dockerfile -": ("name", ("ci/Dockerfile",)),
+    "cat ci/Dockerfile b/Dockerfile | docker build -": ("unresolved", ()),
+    "generate | docker build -": ("unresolved", ()),
+    "docker build - <<EOF\nFROM a\nEOF": ("unresolved", ()),
+}
+
+
+@pytest.mark.parametrize("text", STDIN)
+def test_a_dockerfile_on_standard_input(text: str, tmp_path: Path) -> None:
+    files = {"ci/Dockerfile": TAKES, "b/Dockerfile": TAKES, "build.sh": f"#!/bin/sh\n{text}\n"}
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(data.replace(" build ", " build --build-arg X=$X "))
+    workspace = Workspace(str(tmp_path))
+    trees = {path: parse(workspace.read(path), path) for path in workspace.dockerfiles()}
+    calls = script.find_calls("build.sh", workspace.read("build.sh"), workspace)
+    (one,) = link(calls, trees, workspace)
+    assert (one.linked_by, one.dockerfiles) == STDIN[text]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
     from dockerfix.finding import Refusal
     from dockerfix.source import Span
@@ -64,7 +65,8 @@ class BuildCall:
     stage name, None for the last stage, "?" where it could not be resolved. `unresolved`
     names words that may expand to further flags. `refusal` says that the call cannot take
     secrets at all (classic builder, kaniko, another machine...). `documentation`: a command that
-    is only shown, which changes with a fix and never holds one back.
+    is only shown, which changes with a fix and never holds one back. `piped` is the Dockerfile
+    on its standard input.
     """
 
     kind: str
@@ -86,6 +88,7 @@ class BuildCall:
     unresolved: tuple[str, ...] = ()
     refusal: Refusal | None = None
     documentation: bool = False
+    piped: Piped | None = None
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

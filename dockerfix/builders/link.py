@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.builders.standard_input import Piped
 from dockerfix.shell.values import SCRIPT_DIR, START_DIR, WORK_TREE
 
 if TYPE_CHECKING:
@@ -113,6 +114,11 @@ class _Linker:
 
     def _by_path(self, call: BuildCall) -> tuple[Sequence[str], Link]:
         file, context = call.dockerfile_argument, call.context
+        if call.piped is not None:
+            return self._piped(call, call.piped)
+        if context == "-" and file is not None and file not in ("-", UNKNOWN):
+            # An archive on standard input: what it holds is most likely what stands here.
+            return self._piped(call, Piped(file, False))
         if (context is not None and _remote(context)) or file == "-":
             return (), "unresolved"
         found: list[str] = []
@@ -127,6 +133,15 @@ class _Linker:
             if hit is not None and hit not in found:
                 found.append(hit)
         return found, by
+
+    def _piped(self, call: BuildCall, piped: Piped) -> tuple[Sequence[str], Link]:
+        """A program that only names the file may count its path from the root."""
+        folders = [*self._folders(call), *(() if piped.certain else ("",))]
+        hits = [self._file(_under(folder, piped.path, call.path)) for folder in folders]
+        found = [one for one in dict.fromkeys(hits) if one is not None]
+        if not piped.certain:
+            found = [one for one in found if one in self.dockerfiles][:1]
+        return found, "flag" if piped.certain else "name"
 
     def _folders(self, call: BuildCall) -> tuple[str, ...]:
         cwd = call.cwd
@@ -239,7 +254,9 @@ def working_folder(call: BuildCall, dockerfile: str) -> str | None:
         folder = _under(start, call.cwd, call.path)
         if folder is None:
             continue
-        if call.dockerfile_argument is not None:
+        if call.piped is not None:
+            leads = _under(folder, call.piped.path, call.path) == dockerfile
+        elif call.dockerfile_argument is not None:
             leads = _under(folder, call.dockerfile_argument, call.path) == dockerfile
         else:
             context = _under(folder, call.context or "", call.path)

@@ -12,11 +12,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.builders.bake_flags import secret_flag
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
-from dockerfix.builders.command_line import (
-    CommandLine,
-    GivenArg,
-    builds,
-)
+from dockerfix.builders.command_line import CommandLine, GivenArg, builds
 from dockerfix.builders.shell_edits import (
     Keep,
     Piece,
@@ -26,6 +22,7 @@ from dockerfix.builders.shell_edits import (
 )
 from dockerfix.builders.shell_sources import sourced
 from dockerfix.builders.shell_values import Host, Plan, Substitution, ValuePlanner
+from dockerfix.builders.standard_input import piped
 from dockerfix.finding import Refusal
 from dockerfix.source import Span
 
@@ -126,6 +123,7 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             line.evidence,
             tuple(argument.text.decode("utf-8", "replace") for argument in line.unresolved),
             refusal,
+            piped=piped(line, situation),
         )
 
 
