@@ -171,6 +171,8 @@ def run_time(context: Context) -> list[Finding]:
         ("MYSQL_ROOT_PASSWORD=root", Severity.INFO),
         ("DATABASE_URL=postgres://postgres:postgres@localhost/x", Severity.INFO),
         ("API_TOKEN=<your-token>", Severity.INFO),
+        ("DATABASE_URL=mysql://shop:Shop@db/shop", Severity.INFO),
+        ("${NAME}_API_TOKEN=" + REAL, Severity.ERROR),
         ("MYSQL_USER=shopdb MYSQL_PASSWORD=shopdb", Severity.INFO),
         ("DB_NAME=Shopdb DB_PASSWORD=shopdb", Severity.INFO),
         ("OTHER=shopdb DB_PASSWORD=shopdb", Severity.WARNING),
@@ -191,6 +193,7 @@ def test_severity(tmp_path: Path, env: str, severity: Severity) -> None:
         "FROM a\nARG API_TOKEN\nENV API_TOKEN=$API_TOKEN\n",
         f"FROM a AS b\nENV API_TOKEN={REAL}\nFROM a\nCOPY --from=b /x /x\n",
         "FROM a\nENV GPG_KEY=E3FF2839C048B25C084DEBE9B26995E310250568\n",
+        "FROM a\nENV ${key} $value\n",
     ],
 )
 def test_no_finding(tmp_path: Path, text: str) -> None:

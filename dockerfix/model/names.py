@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
+_VARIABLE = re.compile(r"\$\w+|\$\{[^}]*\}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
 _SCORES = {"strong": 0.9, "medium": 0.75, "weak": 0.55}
 _PLURALS = frozenset({"tokens", "keys", "passwords", "secrets", "credentials"})
@@ -115,10 +116,13 @@ def table() -> Table:
 
 
 def split(name: str) -> tuple[str, ...]:
-    """The words of a name, lower case; a number at a word's end is cut off, `OAuth` stays one."""
+    """The words of a name, lower case; a number at a word's end is cut off, `OAuth` stays one.
+
+    A variable in the name of an ENV (rule 2.1) says nothing: it stands for another text.
+    """
     rows = table()
     words: list[str] = []
-    for found in _WORD.findall(name):
+    for found in _WORD.findall(_VARIABLE.sub(" ", name)):
         word = found.lower()
         if words and words[-1] == "o" and word.startswith("auth"):
             words.pop()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dockerfix.syntax.nodes import Run
 
 _ALONGSIDE = re.compile(r"(?i)(^|[_.])(user(name)?|login|name|db|database|schema|role|account)$")
+_LOGIN = re.compile(r"://([^\s:@/]+):([^\s@/]+)@")
 _LOCAL = re.compile(
     r"(?i)@(localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0|host\.docker\.internal|[a-z0-9_-]+)(:\d+)?([/?]|$)"
 )
@@ -90,6 +91,9 @@ def development_default(context: Context, root: Binding, verdict: Verdict, value
     """Why the value is one that nobody takes for a secret, or ''."""
     if verdict.placeholder:
         return "the value is a placeholder or a dummy that everybody knows"
+    login = _LOGIN.search(value)
+    if login is not None and login[1].lower() == login[2].lower():
+        return "the password in the URL is its user name"
     for other in context.model.bindings:
         if (
             other.kind == "env"
