@@ -129,6 +129,8 @@ def aftermath(results: Iterable[Result]) -> Iterator[str]:
         # What another finding's fix did away with has advice for doing it by hand.
         if one.outcome == "fixed" and one.finding.fix is not None
         for part in one.finding.help.split("; ")
+        # `remarks` says this of each Dockerfile.
+        if not (one.finding.outside_flag and one.finding.outside_flag in part)
     )
     for part in dict.fromkeys(said):
         if part:
@@ -140,9 +142,12 @@ def remarks(result: Result, names: Names) -> Iterator[str]:
     for one in result.not_changed:
         yield place(result.workspace, names, one, "not changed")
     for caller in result.outside_callers:
+        path, name = caller["dockerfile"], caller["variable"]
+        declared = result.before.model(path).bindings_of(name) if result.before else ()
+        taken = any(one.kind in ("arg", "global") for one in declared)
         yield printable(
-            f"{names(caller['dockerfile'])}: callers outside this tree must give "
-            f"`{caller['flag']}` instead of `--build-arg {caller['variable']}`"
+            f"{names(path)}: callers outside this tree must give `{caller['flag']}`"
+            + (f" instead of `--build-arg {name}`" if taken else "")
         )
 
 

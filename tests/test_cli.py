@@ -465,6 +465,13 @@ def test_outside_callers_are_told_the_flag(tmp_path: Path) -> None:
             "flag": "--secret id=NPM_TOKEN,env=NPM_TOKEN",
         }
     ]
+    said = dockerfix(tmp_path, "--diff").stderr
+    flag = "Dockerfile: callers outside this tree must give `--secret id=NPM_TOKEN,env=NPM_TOKEN`"
+    assert said.count("callers outside") == 1
+    assert f"{flag} instead of `--build-arg NPM_TOKEN`\n" in said
+    written = "FROM a\nENV NPM_TOKEN=npm_inventedCanary0123456789abcdef\nRUN curl -u $NPM_TOKEN b\n"
+    lay_out(tmp_path, {"Dockerfile": written})
+    assert f"{flag}\n" in dockerfix(tmp_path, "--diff", "--unsafe-fixes").stderr
 
 
 def test_a_caller_that_git_ignores_is_told_of_and_not_edited(repository: Path) -> None:
