@@ -49,7 +49,7 @@ def test_1_an_escaped_dollar_is_read_by_a_child(tmp_path: Path) -> None:
     found = finding(tmp_path, "NPM_TOKEN")
     assert (found["safety"], found["residual"]) == ("safe", "unknown")
     files = after(tmp_path)
-    assert lines(files)[2] == run.replace("RUN", f"RUN {MOUNT.format('NPM_TOKEN')}")
+    assert lines(files)[2:4] == [f"RUN {MOUNT.format('NPM_TOKEN')} \\", run.replace("RUN", "   ")]
     assert secret_given(files, "NPM_TOKEN")
 
 
@@ -63,7 +63,11 @@ def test_2_the_run_that_writes_the_file_and_the_one_that_reads_it(tmp_path: Path
     }
     mount = MOUNT.format("T_TOKEN")
     files = after(tmp_path)
-    assert lines(files)[2:4] == [first.replace("RUN", f"RUN {mount}"), f"RUN {mount} yarn"]
+    assert lines(files)[2:5] == [
+        f"RUN {mount} \\",
+        first.replace("RUN", "   "),
+        f"RUN {mount} yarn",
+    ]
     assert secret_given(files, "T_TOKEN")
 
 
@@ -126,7 +130,8 @@ def test_7_columns_stay_aligned(tmp_path: Path) -> None:
     repository(tmp_path, dockerfile, "PIP_TOKEN")
     assert lines(after(tmp_path))[1:] == [
         "FROM            python:3",
-        f"RUN             {MOUNT.format('PIP_TOKEN')} {command}",
+        f"RUN             {MOUNT.format('PIP_TOKEN')} \\",
+        f"                {command}",
         "COPY            . .",
         "",
     ]
@@ -208,10 +213,11 @@ def test_14_another_case_in_env_read_through_settings_xml(tmp_path: Path) -> Non
     assert found["safety"] == "safe"
     said = "`mvn` reads settings.xml, which names ${REPO_PASSWORD}"
     assert any(one["message"].endswith(said) for one in found["related"])
-    assert lines(after(tmp_path))[3] == (
-        "RUN --mount=type=secret,id=repo_password,env=repo_password "
-        "--mount=type=secret,id=repo_password,env=REPO_PASSWORD mvn -s settings.xml package"
-    )
+    assert lines(after(tmp_path))[3:6] == [
+        "RUN --mount=type=secret,id=repo_password,env=repo_password \\",
+        "    --mount=type=secret,id=repo_password,env=REPO_PASSWORD \\",
+        "    mvn -s settings.xml package",
+    ]
 
 
 MANY = (

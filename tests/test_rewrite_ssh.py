@@ -33,7 +33,7 @@ def after(folder: Path, body: str, caller: str = CAT) -> tuple[str, str]:
         ),
         (
             f"RUN mkdir ~/.ssh; {WRITE}; ssh-keyscan x.io > ~/.ssh/known_hosts; npm ci; rm -rf ~/.ssh\n",
-            "RUN --mount=type=ssh mkdir ~/.ssh; ssh-keyscan x.io > ~/.ssh/known_hosts; npm ci; rm -rf ~/.ssh\n",
+            "RUN --mount=type=ssh \\\n    mkdir ~/.ssh; ssh-keyscan x.io > ~/.ssh/known_hosts; npm ci; rm -rf ~/.ssh\n",
         ),
         (
             f"RUN {WRITE}\nUSER 1000\nRUN cargo build\n",

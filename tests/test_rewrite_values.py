@@ -135,8 +135,6 @@ def test_placeholder_is_refused_without_a_shell(tmp_path: Path, text: bytes) -> 
 def test_two_secrets_of_one_value_in_files(tmp_path: Path) -> None:
     text = b"USER 0\nARG A_TOKEN\nARG B_TOKEN\nENV Y=$A_TOKEN:$B_TOKEN\nRUN npm ci\n"
     call = b"docker build --build-arg A_TOKEN --build-arg B_TOKEN .\n"
-    (line,) = rewrite(tmp_path, text, call, 'form = "file"\n').lines(b"RUN")
-    assert line.count(b"export Y=") == 1
-    assert line.endswith(
-        b'export B_TOKEN || exit 1; fi; export Y="${A_TOKEN}:${B_TOKEN}" && npm ci'
-    )
+    done = rewrite(tmp_path, text, call, 'form = "file"\n').dockerfile
+    assert done.count(b"export Y=") == 1
+    assert b'export B_TOKEN || exit 1; fi; export Y="${A_TOKEN}:${B_TOKEN}" && npm ci\n' in done

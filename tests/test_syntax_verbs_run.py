@@ -24,12 +24,17 @@ D = b"--mount=type=cache,target=/d"
 MOUNTS = [
     ("plain", b"RUN cmd\n", "X", b"RUN %b cmd\n" % M),
     ("no newline", b"RUN cmd", "X", b"RUN %b cmd" % M),
-    ("two", b"RUN cmd\n", "XY", b"RUN %b %b cmd\n" % (M, N)),
     (
-        "three are broken",
+        "several are broken",
         b"RUN cmd\n",
-        "XYZ",
-        b"RUN %b \\\n    %b \\\n    %b \\\n    cmd\n" % (M, N, O),
+        "XY",
+        b"RUN %b \\\n    %b \\\n    cmd\n" % (M, N),
+    ),
+    (
+        "a command of several lines",
+        b"RUN a && \\\n  b\n",
+        "X",
+        b"RUN %b \\\n  a && \\\n  b\n" % M,
     ),
     (
         "three, own indent",
@@ -51,9 +56,9 @@ MOUNTS = [
     ),
     (
         "a long line is broken",
-        b"RUN " + b"c" * 150 + b"\n",
+        b"RUN " + b"c" * 90 + b"\n",
         "X",
-        b"RUN %b \\\n    %b\n" % (M, b"c" * 150),
+        b"RUN %b \\\n    %b\n" % (M, b"c" * 90),
     ),
     (
         "a comment stays on the line",
@@ -232,7 +237,7 @@ def test_statements_and_mounts_come_in_order_of_declaration_whoever_asks_first()
         verbs.insert_statement(tree, run, b"a && ", order=(1,)),  # type: ignore[arg-type]
         verbs.add_mount(tree, run, M[8:], order=(1,)),  # type: ignore[arg-type]
     ]
-    expected = F + b"RUN %b %b a && b && cmd\n" % (M, N)
+    expected = F + b"RUN %b \\\n    %b \\\n    a && b && cmd\n" % (M, N)
     for order in permutations(operations):
         assert changed(tree.source.data, lambda _, order=order: list(order)) == expected
 
@@ -261,5 +266,5 @@ def test_the_trigger_of_onbuild_takes_mounts() -> None:
         return [verbs.add_mount(tree, tree.instructions[1].trigger, M)]  # type: ignore[attr-defined]
 
     assert changed(F + b"ONBUILD  RUN cmd \\\n  more\n", ask) == (
-        F + b"ONBUILD  RUN %b cmd \\\n  more\n" % M
+        F + b"ONBUILD  RUN %b \\\n  cmd \\\n  more\n" % M
     )

@@ -6,6 +6,7 @@ readers work on bytes and by line only: they do not know what an instruction mea
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,13 +68,21 @@ class Layout:
 
     @property
     def continuation_indent(self) -> bytes:
-        """The smallest indent of the lines that go on, four spaces where they have none."""
+        """The smallest indent of the lines that go on; where there are none the column at which
+        the arguments are aligned, or four spaces."""
         indents = [
             self.indent(index)
             for index, line in enumerate(self.lines)
             if index and line.kind == "code"
         ]
-        return min(indents, key=len, default=b"") or b"    "
+        return min(indents, key=len, default=b"") or self._column() or b"    "
+
+    def _column(self) -> bytes:
+        """Spaces up to the arguments where more than one stands before them: `RUN      cmd`."""
+        line = self.lines[0]
+        text = self.data[line.start : line.code_end]
+        aligned = re.match(rb" *\S+ {2,}(?=\S)", text)
+        return b" " * aligned.end() if aligned else b""
 
     def skip(self, offset: int) -> int | None:
         """Offset of the first byte of text at or after `offset`, over blanks and line breaks."""

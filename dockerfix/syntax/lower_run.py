@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from dockerfix.syntax.nodes import Instruction
 
 # A line longer than this, or this many new mounts, are broken: one mount a line.
-WIDTH = 160
-MANY = 3
+WIDTH = 120
+MANY = 2
 
 
 def lower_run(
@@ -90,7 +90,9 @@ class _Run:
             return Edit(Span(self.anchor, self.anchor), text)
         between = broken + self.layout.continuation_indent
         width = line.text_end - line.start + sum(len(mount) + 1 for mount in new)
-        many = len(new) >= MANY or width > WIDTH
+        # A command that goes on over several lines gets a line of its own, as people write it.
+        continued = command is not None and line.escape is not None
+        many = len(new) >= MANY or width > WIDTH or continued
         if command is not None:
             # A command that begins with `#` would be a comment at the start of a line.
             if many and self.data[command : command + 1] != b"#":
