@@ -348,6 +348,18 @@ def test_bake_action_gets_a_variable_of_the_step() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "action", ["depot/build-push-action@v1", "useblacksmith/build-push-action@v2"]
+)
+def test_actions_with_the_inputs_of_dockers(action: str) -> None:
+    text = f"- uses: {action}\n  with:\n    build-args: X=${{{{ secrets.X }}}}\n    push: true\n"
+    assert changed(text, "X") == (
+        "-    build-args: X=${{ secrets.X }}\n+    secrets: X=${{ secrets.X }}"
+    )
+    (call,) = found(text)
+    assert (call.tool, call.buildkit) == (action.partition("@")[0], "yes")
+
+
 REFUSED = [
     (
         "- uses: docker/build-push-action@v1\n  with:\n    build_args: X=${{ secrets.X }},Y=1\n",

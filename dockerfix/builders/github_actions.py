@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from dockerfix.formats.yaml_edit import MapSite
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.github_env import StepEnv
     from dockerfix.builders.github_scope import Scope
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from dockerfix.formats.yaml import File
 
 KIND = "github"
-BUILD = re.compile(r"^(?P<owner>[\w.-]+)/build-push-action@(?P<ref>.+)$")
-_OLD = re.compile(r"^v?1(?:\.|$)")
+BUILD = re.compile(r"^(?P<action>[\w.-]+/build-push-action)@(?P<ref>.+)$")
 
 
 class Item(NamedTuple):
@@ -173,14 +173,16 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
     """The builds of a `build-push-action` step, one for each context, file and target."""
     found = BUILD.match(step.uses)
     assert found is not None
-    path = step.scope.path
+    path, action = step.scope.path, found["action"]
+    row = _actions().get(action.lower())
     refusal = None
     names: Sequence[tuple[Item, Span]] = step.items("build-args")
-    if found["owner"] != "docker":
+    old = row is not None and re.match(row.get("without_secrets", "(?!)"), found["ref"])
+    if row is None:
         reason = f"`{step.uses}` is another action of that name, whose inputs are not known"
         refusal = Refusal(reason, path, step.span, "Use docker/build-push-action v2 or later.")
-    elif _OLD.match(found["ref"]) or step.input("build_args") is not None:
-        reason = "version 1 of docker/build-push-action cannot give secrets"
+    elif old or step.input("build_args") is not None:
+        reason = f"version 1 of {action} cannot give secrets"
         refusal = Refusal(reason, path, step.span, "Use version 2 or later first.")
         names = (*names, *_comma_items(step))
     args = tuple(_build_arg(item, span) for item, span in names if _named(item))
@@ -198,7 +200,7 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
             KIND,
             path,
             step.span,
-            f"{found['owner']}/build-push-action",
+            action,
             dialect,
             "",
             folder,
@@ -207,10 +209,20 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
             args=args,
             secrets=tuple(_secrets(step)),
             buildkit="yes",
-            evidence="docker/build-push-action builds with buildx",
+            evidence=row["evidence"] if row is not None else "",
             unresolved=unresolved,
             refusal=refusal,
         )
+
+
+@cache
+def _actions() -> Mapping[str, Mapping[str, str]]:
+    """The rows of actions.toml by the action's name."""
+    import tomllib
+    from importlib.resources import files
+
+    text = files("dockerfix.builders").joinpath("actions.toml").read_text("utf-8")
+    return {row["action"]: row for row in tomllib.loads(text)["build"]}
 
 
 def _named(item: Item) -> bool:
