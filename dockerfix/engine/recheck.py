@@ -78,8 +78,9 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
     for old, new in zip(kept, after.runs, strict=True):
         yield from _run(before, after, old, new, removed, granted)
     for name in sorted(variables & removed):
-        kinds = {one.kind for one in after.model.bindings_of(name)}
-        if kinds & {"arg", "global"}:
+        # One that only ENVs lost its name to may be another secret, which is not moved.
+        left = _arguments(after, name)
+        if left and left < _arguments(before, name):
             yield path, f"an ARG {name} is left"
     loose = Counter(one.name for one in after.model.sites if one.binding is None)
     loose.subtract(one.name for one in before.model.sites if one.binding is None)
@@ -87,6 +88,10 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
         if count > 0:
             yield path, f"${name} is still expanded, and nothing sets it"
     yield from _images(before, after, removed)
+
+
+def _arguments(context: Context, name: str) -> int:
+    return sum(one.kind != "env" for one in context.model.bindings_of(name))
 
 
 def _kept(before: Context, fixed: tuple[Finding, ...]) -> list[Run]:

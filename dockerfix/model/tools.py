@@ -234,7 +234,10 @@ def text_of(word: Word) -> str:
 
 
 def started(command: Command) -> tuple[Started, ...]:
-    """The programs of one command: itself without its wrappers, and those after `find -exec`."""
+    """The programs of one command: itself without its wrappers, and those after `find -exec`. A
+    command of assignments or redirects alone starts none."""
+    if not command.words:
+        return ()
     words = tuple(text_of(word) for word in command.words)
     dynamic = frozenset(i for i, word in enumerate(command.words) if word.literal is None)
     found = [_unwrapped(words, dynamic, 0)]

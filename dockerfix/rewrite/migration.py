@@ -154,6 +154,8 @@ def refused(member: Member, candidate: Candidate) -> Iterable[Refusal]:
                     "set it when the container starts: a mount would put the same content there",
                 )
     yield from kept_for_containers(plan)
+    if candidate.roots[0].kind == "env":
+        yield from also_an_argument(member)
     yield from member.callers.holds
     if candidate.origin is Origin.COMPUTED:
         yield Refusal(
@@ -162,6 +164,23 @@ def refused(member: Member, candidate: Candidate) -> Iterable[Refusal]:
             plan.removed[0].pair.span,
             "build the value inside the RUN that needs it",
         )
+
+
+def also_an_argument(member: Member) -> Iterator[Refusal]:
+    """One secret cannot be both what an ENV says and what callers pass for an ARG of that name."""
+    plan = member.plan
+    paths = {path for call in member.callers.passing for path in call.dockerfiles} | {plan.path}
+    for path in sorted(paths):
+        here = plan.context if path == plan.path else plan.context.sibling(path)
+        for one in argument_roots(here, plan.name):
+            yield Refusal(
+                f"{plan.name} is an ARG too, whose value is another one",
+                path,
+                one.pair.span,
+                f"give one of the two another name, or delete the ENV if the ARG's {plan.name} is "
+                "meant there too",
+            )
+            return
 
 
 def kept_for_containers(plan: Plan) -> Iterator[Refusal]:

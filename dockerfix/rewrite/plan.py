@@ -106,6 +106,7 @@ def build_plan(
     plan.refusals.extend(other_readers(context, found.removed))
     plan.refusals.extend(found.refusals)
     plan.refusals.extend(run_time_only(context, found))
+    plan.refusals.extend(uncovered(context, found.removed))
     wanted = tuple(deliveries(context, found))
     plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
     mounted = tuple(one for one in wanted if isinstance(one, Mounted))
@@ -170,6 +171,27 @@ def run_time_only(context: Context, found: Values) -> Iterable[Refusal]:
             one.pair.span,
             f"give {one.name} when the container starts (`docker run -e {one.name}`)",
         )
+
+
+def uncovered(context: Context, removed: tuple[Binding, ...]) -> Iterable[Refusal]:
+    """Nothing unsets an ENV: without the later one an image has the earlier one again (T4)."""
+    for one in removed:
+        chain = []
+        stage = one.stage
+        while stage is not None:
+            chain.append(stage)
+            stage = stage.parent
+        for other in context.model.bindings_of(one.name) if one.kind == "env" else ():
+            earlier = other.kind == "env" and other.onbuild is None and other.order < one.order
+            if earlier and other not in removed and other.stage in chain:
+                line = context.dockerfile.source.line(other.pair.span.start)
+                yield Refusal(
+                    f"without this ENV the image has the {one.name} of line {line} again",
+                    context.path,
+                    one.pair.span,
+                    f"delete the ENV {one.name} on line {line} too, if nothing needs its value",
+                )
+                return
 
 
 def mounted_runs(context: Context, bindings: Iterable[Binding]) -> tuple[Mounted, ...]:
