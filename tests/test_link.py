@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dockerfix import parse
-from dockerfix.builders import script
+from dockerfix.builders import package_json, script
 from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.link import calls_for, link, unlinked_with
 from dockerfix.source import Span
@@ -204,3 +204,58 @@ def test_a_dockerfile_on_standard_input(text: str, tmp_path: Path) -> None:
     calls = script.find_calls("build.sh", workspace.read("build.sh"), workspace)
     (one,) = link(calls, trees, workspace)
     assert (one.linked_by, one.dockerfiles) == STDIN[text]
+
+
+HANDED_ON = {
+    # The script hands all that it is given to docker.
+    "./scripts/build.sh --build-arg X=$X -t a": ("name", ("Dockerfile",)),
+    "bash scripts/build.sh --build-arg X=$X": ("name", ("Dockerfile",)),
+    "sudo -E ./scripts/build.sh --build-arg X=$X": ("name", ("Dockerfile",)),
+    "cd app && npm run image -- --build-arg X=$X": ("name", ("app/Dockerfile",)),
+    "cd app && yarn image --build-arg X=$X": ("name", ("app/Dockerfile",)),
+    "cd app && pnpm run image --build-arg X=$X": ("name", ("app/Dockerfile",)),
+    # It takes none, or it is not known what it does with them.
+    "./scripts/fixed.sh --build-arg X=$X": ("unresolved", ()),
+    "./scripts/none.sh --build-arg X=$X": ("unresolved", ()),
+    "cd app && npm run other -- --build-arg X=$X": ("unresolved", ()),
+}
+
+
+@pytest.mark.parametrize("text", HANDED_ON)
+def test_flags_that_a_script_hands_on(text: str, tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": TAKES,
+        "app/Dockerfile": TAKES,
+        "app/package.json": '{"scripts": {"image": "docker build -t a .", "other": "true"}}\n',
+        "scripts/build.sh": '#!/bin/sh\ndocker build "$@" .\n',
+        "scripts/fixed.sh": "#!/bin/sh\ndocker build .\n",
+        "release.sh": f"#!/bin/sh\n{text}\n",
+    }
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(data)
+    workspace = Workspace(str(tmp_path))
+    trees = {path: parse(workspace.read(path), path) for path in workspace.dockerfiles()}
+    calls = [
+        call
+        for path, builder in (
+            ("scripts/build.sh", script),
+            ("scripts/fixed.sh", script),
+            ("app/package.json", package_json),
+            ("release.sh", script),
+        )
+        for call in builder.find_calls(path, workspace.read(path), workspace)
+    ]
+    (one,) = (call for call in link(calls, trees, workspace) if call.path == "release.sh")
+    assert (one.linked_by, one.dockerfiles) == HANDED_ON[text]
+    assert [arg.name for arg in one.args] == ["X"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["echo ./build.sh --build-arg X=$X", "npm install --build-arg X=$X", "run --build-arg X"],
+)
+def test_other_commands_hand_nothing_on(text: str, tmp_path: Path) -> None:
+    (tmp_path / "a.sh").write_text(f"#!/bin/sh\n{text} # docker build\n")
+    workspace = Workspace(str(tmp_path))
+    assert not list(script.find_calls("a.sh", workspace.read("a.sh"), workspace))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dockerfix.builders.forwarding import Forward
     from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
     from dockerfix.finding import Refusal
@@ -66,7 +67,8 @@ class BuildCall:
     names words that may expand to further flags. `refusal` says that the call cannot take
     secrets at all (classic builder, kaniko, another machine...). `documentation`: a command that
     is only shown, which changes with a fix and never holds one back. `piped` is the Dockerfile
-    on its standard input.
+    on its standard input. `forward` says which script builds with the flags of this command, `label`
+    under which name another command starts this one.
     """
 
     kind: str
@@ -89,6 +91,8 @@ class BuildCall:
     refusal: Refusal | None = None
     documentation: bool = False
     piped: Piped | None = None
+    forward: Forward | None = None
+    label: str = ""
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

@@ -22,6 +22,7 @@ from dockerfix.builders.command_line import (
     same_place,
     split_value,
 )
+from dockerfix.builders.forwarding import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,7 +52,7 @@ class Reading:
         arguments = self._optional_wrapper(arguments)
         at = self._past_wrappers(arguments)
         if at is None:
-            return None
+            return forwarding(self, arguments)
         return self._client(arguments, at)
 
     def outer(self) -> tuple[str, str] | None:
@@ -139,10 +140,10 @@ class Reading:
                     )
                     self.wrappers.append(Wrapper(name, argument, ()))
                 return found
-            at = self._one_wrapper(kind, arguments, at)
+            at = self.one_wrapper(kind, arguments, at)
         return None
 
-    def _one_wrapper(self, kind: WrapperKind, arguments: Sequence[Argument], at: int) -> int:
+    def one_wrapper(self, kind: WrapperKind, arguments: Sequence[Argument], at: int) -> int:
         start = at
         at += 1
         left = kind.operands
@@ -267,18 +268,10 @@ class Reading:
         starts = kind == "compose" and said[-1] in ("up", "run", "create")
         if starts and not any(_text(a) == "--build" for a in arguments[last + 1 :]):
             return None
-        given, positionals, unresolved = self._flags(arguments[last + 1 :])
-        build_args: list[GivenArg] = []
+        given, positionals, unresolved = self.flags(arguments[last + 1 :])
         if kind == "bake":
             given, positionals = [*map(as_set, given)], []
-        for flag in given:
-            if flag.name != "build-arg" or flag.value is None:
-                continue
-            taken = split_value(flag, self.command.state, self.foreign)
-            if taken is None:
-                unresolved.append(flag.value)
-            elif not any(same_place(taken, other) for other in build_args):
-                build_args.append(taken)
+        build_args = self.build_args(given, unresolved)
         buildkit, evidence = self._buildkit(client, said, given)
         line = CommandLine(
             kind,
@@ -300,7 +293,20 @@ class Reading:
         )
         return replace(line, refusal=self.refusal or self._refusal(line, client))
 
-    def _flags(
+    def build_args(self, given: Iterable[Given], unresolved: list[Argument]) -> list[GivenArg]:
+        """Every `--build-arg`, once a place; those whose name cannot be told are `unresolved`."""
+        found: list[GivenArg] = []
+        for flag in given:
+            if flag.name != "build-arg" or flag.value is None:
+                continue
+            taken = split_value(flag, self.command.state, self.foreign)
+            if taken is None:
+                unresolved.append(flag.value)
+            elif not any(same_place(taken, other) for other in found):
+                found.append(taken)
+        return found
+
+    def flags(
         self, arguments: Sequence[Argument]
     ) -> tuple[list[Given], list[Argument], list[Argument]]:
         given: list[Given] = []

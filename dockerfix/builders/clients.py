@@ -38,12 +38,22 @@ class WrapperKind:
 
 
 @dataclass(frozen=True, slots=True)
+class Runner:
+    """A program that runs scripts of package.json and hands its further words on to them."""
+
+    words: tuple[str, ...]
+    needs_word: bool = False
+    separator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Tables:
     clients: tuple[Client, ...]
     wrappers: dict[str, WrapperKind]
     takes_value: frozenset[str]
     long: dict[str, str]
     texts: frozenset[str]
+    runners: dict[str, Runner]
     steer: tuple[str, ...]
 
     def client(self, program: str) -> Client | None:
@@ -62,6 +72,7 @@ def tables() -> Tables:
         frozenset(raw["flags"]["takes_value"]),
         dict(raw["flags"]["long"]),
         frozenset(raw["words"]["texts"]),
+        {name: Runner(**entry) for name, entry in raw["runner"].items()},
         tuple(raw["variables"]["steer"]),
     )
 

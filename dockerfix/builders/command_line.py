@@ -19,6 +19,7 @@ from dockerfix.shell.nodes import FOREIGN, Part
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
+    from dockerfix.builders.forwarding import Forward
     from dockerfix.shell import Command, Nested, Script, State
 
 ForeignOf = Callable[["Script", Span], bytes | None]
@@ -84,7 +85,7 @@ class CommandLine:
 
     `kind`: build; bake; compose (not edited in scripts); other (a builder that cannot take
     secrets). `nested` are the `sh -c` words that it stands in, outermost first; wrappers of
-    those commands are not in `wrappers`. `client` is the first argument of the client itself, `subcommand` the last word
+    those commands are not in `wrappers`. `forward`: a script starts the build with these flags. `client` is the first argument of the client itself, `subcommand` the last word
     of what says build. `environment` holds names that `env X=1` or a prefix sets for it.
     """
 
@@ -105,6 +106,7 @@ class CommandLine:
     evidence: str = ""
     refusal: tuple[str, str, Span] | None = None
     nested: tuple[Nested, ...] = ()
+    forward: Forward | None = None
 
     def wrapper(self, name: str) -> Wrapper | None:
         return next((found for found in self.wrappers if found.name == name), None)
@@ -116,9 +118,8 @@ class CommandLine:
 def mentions_build(text: bytes) -> bool:
     """Whether raw text can hold a build command at all (cheap; no false negatives but for
     names put together from pieces)."""
-    return b"build" in text or b"bud" in text or b"compose" in text or b"bake" in text or (
-        b"executor" in text or b"kaniko" in text
-    )  # fmt: skip
+    words = (b"build", b"bud", b"compose", b"bake", b"executor", b"kaniko", b"--secret")
+    return any(word in text for word in words)
 
 
 def read_command_line(

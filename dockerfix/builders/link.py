@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.builders.forwarding import links
 from dockerfix.builders.standard_input import Piped
 from dockerfix.shell.values import SCRIPT_DIR, START_DIR, WORK_TREE
 
@@ -42,7 +43,7 @@ def link(
     flag which they cannot change alone, each get all Dockerfiles of the group.
     """
     linker = _Linker(dockerfiles, workspace)
-    found = [linker.one(call) for call in calls]
+    found = links(map(linker.one, calls), linker.file_of)
     groups: dict[object, list[int]] = defaultdict(list)
     for index, call in enumerate(found):
         groups[call.path, call.span].append(index)
@@ -133,6 +134,15 @@ class _Linker:
             if hit is not None and hit not in found:
                 found.append(hit)
         return found, by
+
+    def file_of(self, call: BuildCall, path: str) -> str | None:
+        """`path` as the command has it, if one file of the root is meant."""
+        hits = {
+            self.workspace.canonical(hit)
+            for folder in self._folders(call)
+            if (hit := _under(folder, path, call.path)) is not None and self.workspace.exists(hit)
+        }
+        return hits.pop() if len(hits) == 1 else None
 
     def _piped(self, call: BuildCall, piped: Piped) -> tuple[Sequence[str], Link]:
         """A program that only names the file may count its path from the root."""

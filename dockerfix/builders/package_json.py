@@ -56,7 +56,7 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
             if isinstance(call.dialect, ShellDialect):
                 dialect = ScriptDialect(call.dialect)
                 cwd = inside(posixpath.dirname(path), call.cwd)
-                yield replace(call, dialect=dialect, cwd=cwd)
+                yield replace(call, dialect=dialect, cwd=cwd, label=member.key)
 
 
 def inside(folder: str, cwd: str | None) -> str | None:

@@ -124,6 +124,7 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             tuple(argument.text.decode("utf-8", "replace") for argument in line.unresolved),
             refusal,
             piped=piped(line, situation),
+            forward=line.forward,
         )
 
 

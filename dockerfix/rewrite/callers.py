@@ -126,7 +126,7 @@ def _turn_one(
     where = f"{call.path}:{context.line(call.path, call.span.start)}"
     found.partners.update(path for path in call.dockerfiles if path != context.path)
     if call.linked_by == "name":
-        says = f"{where}: tied to {context.path} by the argument's name alone"
+        says = f"{where}: tied to {context.path} {_tie(call)}"
         found.doubts.append(Doubt("S2", says))
     for index, arg in enumerate(call.passes(name)):
         last = index == len(call.passes(name)) - 1
@@ -137,6 +137,15 @@ def _turn_one(
         if arg.value.value == "literal" and not drop:
             message = f"the value of {name} is written out here: rotate it"
             found.literals.append(Place(call.path, arg.span, message))
+
+
+def _tie(call: BuildCall) -> str:
+    """What ties a call to a Dockerfile that it does not name."""
+    if call.forward is not None:
+        return f"through {call.forward.path or f'the script {call.forward.name}'}, which builds it"
+    if call.piped is not None:
+        return "by its name in the pipe alone"
+    return "by the argument's name alone"
 
 
 def _take(found: Callers, result: object) -> None:
