@@ -1,22 +1,25 @@
-"""Where a tool expands a reference to a variable by itself: the rows of references.toml.
+"""Where a tool expands a reference to a variable by itself, and which variable does what a command
+would write: the rows of references.toml.
 
-It matches files and commands by name. What the reference replaces, and who then needs the
+It matches files and commands by name. What is replaced in a RUN, and who then needs the
 variable, is not known here.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from dockerfix.model.tools import started
+from dockerfix.model.tools import started, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from dockerfix.shell import Command
+    from dockerfix.model.tools import Started
+    from dockerfix.shell import Command, Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,12 @@ def in_command(command: Command) -> Reference | None:
     """What stands for a value among the words of a command that writes a config file."""
     one = started(command)[0]
     for row in rows()["command"]:
-        if one.name in row["names"] and _in_order(one.words, row["words"]):
+        option = row.get("option")
+        if (
+            one.name in row["names"]
+            and _in_order(one.words, row["words"])
+            and (option is None or option in [word.lower() for word in one.words])
+        ):
             return _reference(row)
     return None
 
@@ -66,37 +74,9 @@ def writes_words(command: Command) -> bool:
     return command.name in rows()["writers"]["names"]
 
 
-def setting(command: Command) -> tuple[str, int, frozenset[str]] | None:
-    """The variable that replaces a config command, the index of the word that holds its value,
-    and the programs that read it."""
-    one = started(command)[0]
-    for row in rows()["setting"]:
-        if one.name not in row["names"]:
-            continue
-        said = [index for index, word in enumerate(command.words) if not word.raw.startswith(b"-")][
-            1:
-        ]
-        texts = [(command.words[index].literal or "").lower() for index in said]
-        if texts[1:2] == ["set"] and row["spelling"] == "bundler":
-            del said[1], texts[1]
-        if len(said) != len(row["words"]) or not all(
-            any(fnmatchcase(text, glob) for glob in wanted.split("|"))
-            for text, wanted in zip(texts, row["words"], strict=True)
-        ):
-            continue
-        key = command.words[said[row["from"]]].literal
-        name = _spelled(key, row["spelling"]) if key else None
-        if name is not None:
-            return row["name"].format(name), said[-1], frozenset(row["reads"])
-    return None
-
-
-def _spelled(key: str, how: str) -> str | None:
-    if how == "upper":
-        text = key.partition(".")[2].replace("-", "_").upper()
-    else:
-        text = key.replace("-", "___").replace(".", "__").upper()
-    return text if text.replace("_", "").isalnum() and text.isascii() else None
+def edits(command: Command) -> bool:
+    """Whether the program puts words of its own into a file."""
+    return command.name in rows()["writers"]["edit"]
 
 
 def _reference(row: Mapping[str, Any]) -> Reference:
@@ -109,3 +89,144 @@ def _in_order(words: tuple[str, ...], wanted: list[str]) -> bool:
         any(fnmatchcase(word, glob) for glob in one.split("|"))
         for word, one in zip(said, wanted, strict=False)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A command that writes a setting, and the variables that do the same: `sets` is a template
+    of words (or, nested, of JSON) by variable, `words` what its places hold."""
+
+    sets: Mapping[str, Any]
+    words: Mapping[str, Word]
+    reads: tuple[str, ...]
+    whole: frozenset[str]
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The places of `words` that `sets` speaks of."""
+        return tuple(dict.fromkeys(p for value in self.sets.values() for p in _places(value)))
+
+    @property
+    def stdin(self) -> bool:
+        return "stdin" in self.places
+
+
+def setting(command: Command, fed: Word | None = None) -> Setting | None:
+    """The variables that replace `command`; `fed` is the word that is echoed into it."""
+    one = started(command)[0]
+    for row in rows()["setting"]:
+        if one.name in row["names"] and (found := _setting(row, command, fed)) is not None:
+            return found
+    return None
+
+
+def _setting(row: Mapping[str, Any], command: Command, fed: Word | None) -> Setting | None:
+    places: dict[str, Word] = {}
+    said: list[Word] = []
+    words = iter(command.words)
+    program = started(command)[0].path
+    for word in words:
+        if (word.literal or "") == program:
+            break
+    for word in words:
+        option, equals, _ = (word.literal or word.raw.decode("utf-8", "replace")).partition("=")
+        if not option.startswith("-"):
+            said.append(word)
+        elif option in row.get("unless", ()) or (equals and option in row.get("takes", ())):
+            return None
+        elif option in row.get("takes", ()):
+            value = next(words, None)
+            if value is None:
+                return None
+            places[option] = value
+    texts = [(word.literal or "").lower() for word in said]
+    if len(said) != len(row["words"]) or not all(
+        any(fnmatchcase(text, glob) for glob in wanted.split("|"))
+        for text, wanted in zip(texts, row["words"], strict=True)
+    ):
+        return None
+    places |= {str(index): word for index, word in enumerate(said)}
+    if fed is not None:
+        places["stdin"] = fed
+    spelled: dict[str, str] = {}
+    if "key" in row:
+        key = places[str(row["key"])].literal if str(row["key"]) in places else None
+        if not key:
+            return None
+        kind, _, rest = key.partition(".")
+        spelled = {"key": _spelled(key, row.get("spelling", "upper")), "kind": kind, "rest": rest}
+    sets = {
+        _filled(name, spelled): _template(value, spelled) for name, value in row["sets"].items()
+    }
+    needed = {place for value in sets.values() for place in _places(value)}
+    if not needed <= places.keys() or not all(_is_name(name) for name in sets):
+        return None
+    reads, whole = tuple(row["reads"]), frozenset(row.get("whole", ()))
+    return Setting(sets, places, reads, whole)
+
+
+def read_by(path: str) -> tuple[str, ...]:
+    """Who reads a file of credentials of this name, as patterns for `starts`; empty if unknown."""
+    base = path.rpartition("/")[2].lower()
+    for row in rows()["kept"]:
+        if any(fnmatchcase(path if "/" in glob else base, glob) for glob in row["globs"]):
+            return tuple(row["reads"])
+    return ()
+
+
+def starts(one: Started, patterns: Iterable[str]) -> bool:
+    """Whether a program is among `patterns`: a glob for it, words that follow in order, and with
+    `!` one that must not be there."""
+    for pattern in patterns:
+        program, *wanted = pattern.split()
+        if one.name is not None and fnmatchcase(one.name, program):
+            rest = iter(one.words)
+            if all(
+                not any(_any(word, glob[1:]) for word in one.words)
+                if glob.startswith("!")
+                else any(_any(word, glob) for word in rest)
+                for glob in wanted
+            ):
+                return True
+    return False
+
+
+def opens(one: Started) -> bool:
+    """Whether a program may start any other, which is not seen."""
+    if one.name is None or table().tool(one.name) is None:
+        return True
+    return any(fnmatchcase(one.name, glob) for glob in rows()["openers"]["names"])
+
+
+def _any(word: str, globs: str) -> bool:
+    return any(fnmatchcase(word, glob) for glob in globs.split("|"))
+
+
+def _spelled(key: str, how: str) -> str:
+    if how == "bundler":
+        host = re.sub(r"(?i)^https?://([^/]*).*$", r"\1", key)
+        return host.replace("-", "___").replace(".", "__").upper()
+    text = key.partition(".")[2] if how == "rest" else key.removeprefix("default.")
+    return re.sub(r"[-.]", "_", text).upper()
+
+
+def _filled(text: str, spelled: Mapping[str, str]) -> str:
+    return re.sub(r"\{(key|kind|rest)\}", lambda place: spelled.get(place[1], ""), text)
+
+
+def _template(value: Any, spelled: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return _filled(value, spelled)
+    return {_filled(name, spelled): _template(one, spelled) for name, one in value.items()}
+
+
+def _places(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from re.findall(r"\{([\w-]+)\}", value)
+    else:
+        for one in value.values():
+            yield from _places(one)
+
+
+def _is_name(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text) is not None

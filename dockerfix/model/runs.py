@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.local_scripts import LocalScript, local_scripts
 from dockerfix.model.readers import Reading, helper_names, may_read, uses_in
-from dockerfix.model.references import writes_words
+from dockerfix.model.references import edits, writes_words
 from dockerfix.model.run_taint import run_leaks
 from dockerfix.model.taint import Leak, leaks
 from dockerfix.projection import Projection
@@ -274,8 +274,10 @@ class RunReader:
 
 def only_writes(command: Command) -> bool:
     """Whether a reference among the words is written down, and followed by nobody yet."""
-    return writes_words(command) or (
-        [word.literal for word in command.words[:2]] == ["git", "config"]
+    return (
+        writes_words(command)
+        or edits(command)
+        or [word.literal for word in command.words[:2]] == ["git", "config"]
     )
 
 

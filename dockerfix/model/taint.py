@@ -89,8 +89,10 @@ def leaks(
 def advice(leak: Leak, name: str) -> str:
     """What to do instead, in one line, with `name` as the variable."""
     for row in rows()["advice"]:
-        if row.get("kind", leak.kind) == leak.kind and any(
-            fnmatchcase(leak.file, glob) for glob in row["file"].split("|")
+        if (
+            row.get("kind", leak.kind) == leak.kind
+            and fnmatchcase(leak.says, row.get("says", "*"))
+            and any(fnmatchcase(leak.file, glob) for glob in row["file"].split("|"))
         ):
             return str(re.sub(r"\bNAME\b", lambda _: name, row["do"]))
     raise AssertionError("the last row of [[advice]] fits every file")

@@ -9,7 +9,7 @@ from dockerfix.finding import Finding, Place, Severity
 from dockerfix.model.run_taint import fate
 from dockerfix.model.taint import advice
 from dockerfix.rewrite.exposure import Exposure, exposures, heredocs
-from dockerfix.rewrite.persisted import ended, repair
+from dockerfix.rewrite.persisted import Cure, ended, repair
 from dockerfix.rewrite.ssh import forwarded
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ class SecretPersistedInLayer:
         says = f"{one.script}: {one.leak.says}" if one.script else one.leak.says
         quiet = one.maybe or known.kind == "cache"
         where = "the builder's cache" if known.kind == "cache" else "a layer"
-        certain = not one.script and ended(context, one.name, one.run, one.leak) is not None
-        certain = certain or forwarded(context, one.variable)
+        cure = ended(context, one.name, one.run, one.leak) if not one.script else None
+        certain = cure is not None or forwarded(context, one.variable)
         fix = repair(context, self.name, one.name, one.run, one.leak) if certain else None
         return Finding(
             path=context.path,
@@ -47,7 +47,7 @@ class SecretPersistedInLayer:
             safety=Safety.UNSAFE if fix is not None else Safety.MANUAL,
             message=f"{one.variable} stays in {where}: {says}",
             reason=f"{known.says}; a secret mount alone does not change that",
-            help=help_for(one),
+            help=help_for(one, cure, part=fix is None),
             residual="none" if certain else "known",
             fix=fix,
             related=tuple(
@@ -76,8 +76,12 @@ class SecretPersistedInLayer:
         )
 
 
-def help_for(one: Exposure) -> str:
-    """What fits the file; a mounted file that is only copied can be mounted there at once."""
+def help_for(one: Exposure, cure: Cure | None, *, part: bool) -> str:
+    """What is done about it, as `part` of another fix or by this one; else what fits the file. A
+    mounted file that is only copied can be mounted there at once."""
+    if cure is not None and cure.said:
+        said = "; ".join(cure.said)
+        return f"{said}: that is part of the fix that mounts {one.variable}" if part else said
     leak = one.leak
     words = leak.script.text[leak.span.start : leak.span.end].split()
     if one.name.startswith("/") and leak.path and words[:1] in ([b"cat"], [b"cp"], [b"install"]):

@@ -14,20 +14,26 @@ from dockerfix.source import Span
 from dockerfix.syntax import verbs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dockerfix.edits import Operation
     from dockerfix.shell import Command, Script, Word
     from dockerfix.syntax.nodes import Dockerfile, Run
 
 BLANKS = b" \t\r\n"
+STEERS = frozenset({"exit", "exec", "return", "set", "cd", "trap", "shift", "break"})
 
 
 def written_in_place(dockerfile: Dockerfile, script: Script, span: Span) -> bool:
-    """Whether the bytes of `span` stand in the file as the shell reads them: not in the exec form,
-    not behind another quoting."""
+    """Whether the bytes of `span` stand in the file as the shell reads them, line breaks aside:
+    not in the exec form, not behind another quoting."""
     if not script.projection.segments:
         return False
-    host = script.projection.host_span(span)
-    return bool(dockerfile.source.text(host) == script.text[span.start : span.end])
+    host = dockerfile.source.text(script.projection.host_span(span))
+    read = script.text[span.start : span.end]
+    # Where lines are continued the shell reads blanks, of the same length.
+    same = zip(read, host, strict=False)
+    return len(host) == len(read) and all(it == at or it == BLANKS[0] for it, at in same)
 
 
 def plain_chain(script: Script) -> bool:
@@ -47,21 +53,49 @@ def plain_chain(script: Script) -> bool:
     return b"||" not in bytes(text) and not rest.strip(BLANKS)
 
 
-def on_one_line(script: Script, first: Command, last: Command) -> bytes:
-    """The text from `first` to `last` without its line breaks."""
-    start, end = first.span.start, last.span.end
-    kept: list[Span] = []
+def conditional(script: Script) -> bool:
+    """Whether the whole text is a list of commands, some of them behind an `if` or `||`, that can
+    stand as one statement before others."""
+    if script.errors or script.comments or not script.commands or script.functions:
+        return False
+    if any(set(one.context) - {"if", "pipeline"} or one.name in STEERS for one in script.commands):
+        return False
+    return not any(r.body is not None for one in script.commands for r in one.redirects)
+
+
+def statement_of(script: Script, command: Command) -> Span | None:
+    """The command's own span, or that of the pipeline that it ends or starts."""
+    if not command.in_pipeline:
+        return command.span
+    for stages in script.pipelines:
+        if any(stage.contains(Span(*command.words[0].span)) for stage in stages):
+            inside = [
+                one.span
+                for one in script.commands
+                if any(stage.contains(one.words[0].span) for stage in stages if one.words)
+            ]
+            return Span(min(one.start for one in inside), max(one.end for one in inside))
+    return None
+
+
+def on_one_line(
+    script: Script, start: int, end: int, instead: Mapping[Span, bytes] | None = None
+) -> bytes:
+    """The text from `start` to `end` without its line breaks; for the spans `instead` another."""
+    given = dict(instead or {})
+    kept: list[Span] = list(given)
     for one in script.commands:
         kept += [word.span for word in one.words]
         kept += [redirect.span for redirect in one.redirects]
         kept += [assignment.span for assignment in one.prefix]
     pieces, at = [], start
-    for span in sorted(kept):
+    for span in sorted(kept, key=lambda span: (span.start, -span.end)):
         if span.start < at or span.end > end:
             continue
         pieces += [re.sub(rb"\s+", b" ", script.text[at : span.start])]
-        pieces += [script.text[span.start : span.end]]
+        pieces += [given.get(span, script.text[span.start : span.end])]
         at = span.end
+    pieces += [re.sub(rb"\s+", b" ", script.text[at:end])]
     return b"".join(pieces).strip()
 
 
@@ -74,25 +108,34 @@ def remove_command(
 ) -> Operation | None:
     """The command goes with the operator that joins it, the whole RUN with its last command;
     None where it cannot be told what hangs on it."""
-    cut = command_span(script, command)
+    if command.context or command.in_pipeline:
+        return None
+    return remove_span(dockerfile, run, script, command.span, order)
+
+
+def remove_span(
+    dockerfile: Dockerfile, run: Run, script: Script, span: Span, order: tuple[int, ...] = ()
+) -> Operation | None:
+    """As `remove_command`, for a pipeline or several commands of one chain."""
+    cut = _with_operator(script, span)
     if cut is None:
         return None
-    if alone(script, command):
+    if alone(script, span):
         return verbs.remove(dockerfile, run, order=order)
     return verbs.replace(dockerfile, run, script.projection.host_span(cut), b"", order=order)
 
 
-def alone(script: Script, command: Command) -> bool:
+def alone(script: Script, span: Span) -> bool:
     """Whether the script holds nothing else."""
-    rest = script.text[: command.span.start] + script.text[command.span.end :]
+    rest = script.text[: span.start] + script.text[span.end :]
     return not rest.strip(BLANKS + b";")
 
 
-def command_span(script: Script, command: Command) -> Span | None:
-    """What goes with the command: one operator beside it, or its line."""
-    if command.context or command.in_pipeline or script.errors:
+def _with_operator(script: Script, span: Span) -> Span | None:
+    """What goes with `span`: one operator beside it, or its line."""
+    if script.errors:
         return None
-    start, end = command.span
+    start, end = span
     text = script.text
     before, after = text[:start].rstrip(b" \t\r"), text[end:].lstrip(b" \t\r")
     if (after and not after.startswith((b"&&", b";", b"\n"))) or after.startswith(b";;"):

@@ -9,6 +9,7 @@ none of these fits stays as it is, and the fix says that it is known to stay.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
 from dockerfix.model.readers import may_read
 from dockerfix.model.runs import RunReading, only_writes
-from dockerfix.rewrite import git_urls
 from dockerfix.rewrite.commands import written_in_place
 from dockerfix.rewrite.delivery import Mounted
-from dockerfix.rewrite.moved import move_file, move_setting
+from dockerfix.rewrite.git_logins import helped
+from dockerfix.rewrite.moved import move_file
+from dockerfix.rewrite.settings import move_setting
 from dockerfix.syntax import make, verbs
 
 if TYPE_CHECKING:
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
     from dockerfix.shell import Command, Script, Use
     from dockerfix.source import Span
     from dockerfix.syntax.nodes import Mount, Run
-
-NETWORK = frozenset({"pull", "fetch", "submodule", "push", "lfs", "ls-remote"})
 
 
 @dataclass(slots=True)
@@ -165,12 +165,12 @@ def cure(
     plainly = name.isidentifier() and name.isascii()
     for reading in readings if plainly else ():
         if not reading.run.exec_form:
-            _Run(context, name, reading, live, (*order, reading.run.span.start), found).cure()
+            Keeping(context, name, reading, live, (*order, reading.run.span.start), found).cure()
     return found
 
 
 @dataclass(slots=True)
-class _Run:
+class Keeping:
     """One RUN that keeps the value."""
 
     context: Context
@@ -180,7 +180,7 @@ class _Run:
     order: tuple[int, ...]
     found: Cure
     replaced: set[Span] = field(default_factory=set)
-    clones: bool = False
+    still: bool = False
 
     def cure(self) -> None:
         run = self.reading.run
@@ -188,6 +188,8 @@ class _Run:
         for leak in staying:
             if run.span.start in self.found.removed:
                 break
+            if (run.span.start, leak.span) in self.found.gone:
+                continue
             command = next((c for c in leak.script.commands if c.span == leak.span), None)
             if command is None or not written_in_place(
                 self.context.dockerfile, leak.script, command.span
@@ -195,20 +197,16 @@ class _Run:
                 continue
             if (
                 leak.kind in ("file", "config", "credentials")
-                and (self.reference(leak, command) or self.git(leak, command))
+                and (self.reference(leak, command) or helped(self, leak, command))
             ) or (
-                leak.kind == "config"
-                and move_setting(
-                    self.context, self.name, run, leak, command, self.live, self.order, self.found
-                )
+                leak.kind in ("config", "credentials") and move_setting(self, leak.script, command)
             ):
                 self.end(leak)
-            elif leak.kind == "file" and move_file(
-                self.context, self.name, self.reading, leak, self.live, self.order, self.found
-            ):
+            elif leak.kind == "file" and move_file(self, leak):
                 for one in staying:
-                    self.end(one)
-        if self.replaced and not self.clones and not self.needed():
+                    if one.path == leak.path:
+                        self.end(one)
+        if self.replaced and not self.still and not self.needed():
             self.found.free.add(run.span.start)
 
     def end(self, leak: Leak) -> None:
@@ -223,6 +221,16 @@ class _Run:
             )
             self.replaced.add(span)
 
+    @property
+    def later(self) -> tuple[Run, ...]:
+        """The RUNs behind this one that have the variable."""
+        start = self.reading.run.span.start
+        return tuple(run for run in self.live if run.span.start > start)
+
+    def assigned(self, name: str) -> bool:
+        """Whether the RUN's own text gives the variable another value."""
+        return any(text.assigned(name) for text in self.context.reader.scripts(self.reading.run))
+
     # -- the reference instead of the value -----------------------------------
 
     def reference(self, leak: Leak, command: Command) -> bool:
@@ -230,17 +238,22 @@ class _Run:
         if leak.kind == "file":
             row = references.in_file(leak.file)
             commands = self.together(leak.script, command)
-            if not all(references.writes_words(one) for one in commands):
-                return False
         else:
             row, commands = references.in_command(command), [command]
         text = row.text(self.name) if row is not None else None
         if row is None or text is None:
             return False
+        if leak.kind == "file" and not all(
+            references.writes_words(one) or substitutes(one, self.name, text) for one in commands
+        ):
+            return False
         uses = [use for one in commands for use in self.uses(leak.script, one)]
         if not uses or not all(self.plain(use) for use in uses):
             return False
-        if b"%" in text and any(one.name == "printf" for one in commands):
+        if b"%" in text and any(
+            one.name == "printf" and any(one.words[1].span.contains(use.span) for use in uses)
+            for one in commands
+        ):
             return False
         for use in uses:
             self.replace(leak.script, use.span, text.replace(b"$", b"\\$"))
@@ -282,66 +295,6 @@ class _Run:
             and not use.subscript
         )
 
-    # -- git ------------------------------------------------------------------
-
-    def git(self, leak: Leak, command: Command) -> bool:
-        script = leak.script
-        changed = git_urls.config(command, self.name)
-        if changed is not None:
-            if self.another_login(changed[1].host):
-                return False
-            text = changed[2].encode("utf-8", "surrogateescape")
-            behind = script.text[command.span.end :].lstrip()
-            if b" && git config" in text and (
-                command.operator_before == "||" or behind.startswith((b"||", b"|", b"& "))
-            ):
-                text = b"{ " + text + b"; }"
-            self.replace(script, command.span, text)
-            self.say_helper(changed[1].host)
-            self.readers(helpers=frozenset({self.name}))
-            return True
-        cloned = git_urls.clone(command, self.name)
-        if cloned is None or any(self.fetches_later(run) for run in self.live):
-            return False
-        word, plain = cloned
-        option = f"git -c credential.{plain.host}.helper='{plain.helper}'"
-        self.replace(script, command.words[0].span, option.encode("utf-8", "surrogateescape"))
-        self.replace(script, word.span, _shell_word(plain.url))
-        self.clones = True
-        self.say_helper(plain.host)
-        return True
-
-    def another_login(self, host: str) -> bool:
-        """Whether git is told of a second login at the host: a host has one helper."""
-        name = host.rpartition("/")[2].encode("utf-8", "surrogateescape")
-        return any(
-            command.name == "git"
-            and any(name in word.raw for word in command.words)
-            and (
-                any(b"credential." in word.raw for word in command.words)
-                or any(use.name != self.name for word in command.words for use in word.uses)
-            )
-            for run in self.context.runs
-            for text in self.context.reader.scripts(run)
-            for _, command in text.every()
-        )
-
-    def say_helper(self, host: str) -> None:
-        self.found.say(
-            f"git asks a credential helper, which reads {self.name}, for the login at {host}"
-        )
-
-    def fetches_later(self, run: Run) -> bool:
-        """Whether a RUN uses the clone's remote again, whose URL no longer lets it in."""
-        if run.span.start < self.reading.run.span.start:
-            return False
-        return any(
-            command.name == "git"
-            and any((word.literal or "") in NETWORK for word in command.words[1:])
-            for text in self.context.reader.scripts(run)
-            for _, command in text.every()
-        )
-
     # -- who needs the variable -----------------------------------------------
 
     def readers(
@@ -365,6 +318,8 @@ class _Run:
                 changed = any(command.span.contains(span) for span in self.replaced)
                 if changed and only_writes(command):
                     continue
+                if any(span.contains(command.span) for span in self.replaced):
+                    continue
                 if may_read(command, self.name, helpers=frozenset({self.name})).reads:
                     return True
                 for use in script.uses:
@@ -374,6 +329,17 @@ class _Run:
         return not scripts
 
 
-def _shell_word(url: str) -> bytes:
-    text = url.encode("utf-8", "surrogateescape")
-    return text if not set(url) & set("&?*[]();<>|$`\"' ") else b"'" + text + b"'"
+def substitutes(command: Command, name: str, text: bytes) -> bool:
+    """Whether `sed` puts `text`, in the place of each use of the variable, in as it stands: in the
+    second part of `s/.../.../`."""
+    if command.name != "sed":
+        return False
+    for word in command.words[1:]:
+        for use in word.uses:
+            if use.name == name:
+                before = word.raw[: use.span.start - word.span.start].replace(b'"', b"")
+                last = re.split(rb";\s*(?=s\W)", before.replace(b"'", b""))[-1]
+                found = re.match(rb"\s*s([^\w\s])", last)
+                if found is None or last.count(found[1]) != 2 or found[1] in text:
+                    return False
+    return True
