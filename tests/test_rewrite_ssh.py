@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CAT = '#!/bin/sh\ndocker build --build-arg K_SSH_KEY="$(cat ~/.ssh/id_rsa)" .\n'
 HEAD = "FROM scratch AS base\nFROM base\nUSER root\nARG K_SSH_KEY\n"
+DECODE = 'echo "$K_SSH_KEY" | base64 -d > ~/.ssh/id_rsa'
 WRITE = 'echo "$K_SSH_KEY" > ~/.ssh/id_rsa'
 
 
@@ -43,8 +44,45 @@ def after(folder: Path, body: str, caller: str = CAT) -> tuple[str, str]:
             f"RUN {WRITE} && composer install && rm ~/.ssh/id_rsa\nRUN composer dump-autoload\n",
             "RUN --mount=type=ssh composer install\nRUN composer dump-autoload\n",
         ),
+        (
+            f"RUN {WRITE}\nRUN ssh -o IdentitiesOnly=yes -i ~/.ssh/id_rsa -p 22 x.io\n",
+            "RUN --mount=type=ssh ssh -p 22 x.io\n",
+        ),
+        (
+            f'RUN {WRITE}\nRUN GIT_SSH_COMMAND="ssh -i $HOME/.ssh/id_rsa -o A=no" git clone x:a\n',
+            'RUN --mount=type=ssh GIT_SSH_COMMAND="ssh -o A=no" git clone x:a\n',
+        ),
+        (
+            f"RUN touch ~/.ssh/id_rsa ~/.ssh/known_hosts && chmod 600 ~/.ssh/id_rsa && {WRITE}\n"
+            "RUN bundle install\n",
+            "RUN touch ~/.ssh/known_hosts\nRUN --mount=type=ssh bundle install\n",
+        ),
+        (
+            f'RUN if [ -n "$K_SSH_KEY" ]; then {WRITE}; else echo none; fi; git clone x:a\n',
+            "RUN --mount=type=ssh git clone x:a\n",
+        ),
+        (
+            "RUN ssh-agent sh -c 'echo \"$K_SSH_KEY\" | ssh-add - && pip install -r r.txt'\n",
+            "RUN --mount=type=ssh pip install -r r.txt\n",
+        ),
+        (
+            f"RUN {WRITE} && eval $(ssh-agent -s) && ssh-add ~/.ssh/id_rsa && npm i && "
+            "npm run build && rm -f ~/.ssh/id_rsa ~/.npmrc || true\n",
+            "RUN --mount=type=ssh \\\n    npm i && npm run build && rm -f ~/.npmrc || true\n",
+        ),
+        (
+            f'RUN {WRITE} && printf "Host x\\n IdentityFile ~/.ssh/id_rsa\\n" > ~/.ssh/config\n'
+            "RUN npm install -g x && npm run y\nRUN pip install -U pip && go get x.io/a\n",
+            'RUN printf "Host x\\n IdentityFile ~/.ssh/id_rsa\\n" > ~/.ssh/config\n'
+            "RUN npm install -g x && npm run y\n"
+            "RUN --mount=type=ssh pip install -U pip && go get x.io/a\n",
+        ),
     ],
-    ids=["two runs", "one run", "known hosts stay", "another user", "only while it is there"],
+    ids=[
+        "two runs", "one run", "known hosts stay", "another user", "only while it is there",
+        "option", "variable", "beside another file", "guard", "agent around a shell",
+        "removed with another file", "configuration, and what needs no ssh",
+    ],
 )  # fmt: skip
 def test_the_handling_goes_and_the_agent_comes(tmp_path: Path, body: str, becomes: str) -> None:
     dockerfile, caller = after(tmp_path, body)
@@ -62,11 +100,15 @@ def test_the_handling_goes_and_the_agent_comes(tmp_path: Path, body: str, become
             'KEY=$(< "$HOME"/.ssh/id_rsa)\ndocker build --ssh "default=$HOME/.ssh/id_rsa" .',
         ),
         (
+            "docker build --build-arg K_SSH_KEY=\"$(cat ~/.ssh/k | tr -d '\\r')\" .",
+            'docker build --ssh "default=$HOME/.ssh/k" .',
+        ),
+        (
             'eval "$(ssh-agent)"\ndocker build --build-arg K_SSH_KEY .',
             'eval "$(ssh-agent)"\ndocker build --ssh default .',
         ),
     ],
-    ids=["joined", "backticks", "variable", "agent"],
+    ids=["joined", "backticks", "variable", "line ends", "agent"],
 )
 def test_what_the_caller_says(tmp_path: Path, caller: str, becomes: str) -> None:
     body = f"RUN {WRITE}\nRUN git clone git@x.io:a\n"
@@ -76,12 +118,32 @@ def test_what_the_caller_says(tmp_path: Path, caller: str, becomes: str) -> None
 @pytest.mark.parametrize(
     ("body", "caller"),
     [
-        (f"RUN {WRITE}\nRUN ssh -i ~/.ssh/id_rsa x.io\n", CAT),
+        (f"RUN {WRITE}\nRUN cp ~/.ssh/id_rsa /k && git clone git@x.io:a\n", CAT),
         (f"RUN {WRITE}\nRUN ./fetch.sh $K_SSH_KEY\n", CAT),
-        (f'RUN if [ -n "$K_SSH_KEY" ]; then {WRITE}; fi; git clone git@x.io:a\n', CAT),
+        (
+            f'RUN if [ -n "$K_SSH_KEY" ]; then {WRITE}; ./other.sh; fi; git clone git@x.io:a\n',
+            CAT,
+        ),
         (f"RUN {WRITE}\nRUN git clone git@x.io:a\n", CAT.replace('"$(cat ~/.ssh/id_rsa)"', '"$K"')),
+        (
+            f"RUN {WRITE}\nRUN ssh -o IdentitiesOnly=yes -i ~/.ssh/id_rsa x.io && "
+            'echo "IdentitiesOnly yes" >> ~/.ssh/config\n',
+            CAT,
+        ),
+        (f"RUN {DECODE}\nRUN git clone git@x.io:a\n", CAT),
+        (f'RUN {WRITE}\nRUN git clone git@x.io:a\nCMD ["ssh", "-i", "/root/.ssh/id_rsa"]\n', CAT),
+        (f"RUN {WRITE}\nRUN npm ci\nFROM base\nCOPY --from=1 /root/.ssh /root/.ssh\n", CAT),
     ],
-    ids=["named file", "other use", "guard", "no file and no agent"],
+    ids=[
+        "named file",
+        "other use",
+        "branch with more",
+        "no file and no agent",
+        "only those keys",
+        "the file is not encoded",
+        "the container uses it",
+        "copied on",
+    ],
 )
 def test_what_is_not_understood_stays_a_secret(tmp_path: Path, body: str, caller: str) -> None:
     files = {"Dockerfile": HEAD + body, "build.sh": caller}
@@ -95,3 +157,95 @@ def test_each_key_has_one_fix(tmp_path: Path) -> None:
     files = {"Dockerfile": f"{HEAD}RUN {WRITE}\nRUN git clone git@x.io:a\n", "build.sh": CAT}
     found = looked_at(tmp_path / "work", files).findings
     assert [one.finding.name for one in found if one.finding.fix] == ["ssh-key-in-build"]
+
+
+def test_a_file_that_holds_the_key_encoded(tmp_path: Path) -> None:
+    caller = CAT.replace("cat ", "base64 -w0 ")
+    dockerfile, script = after(tmp_path, f"RUN {DECODE}\nRUN git clone git@x.io:a\n", caller)
+    assert dockerfile == "RUN --mount=type=ssh git clone git@x.io:a\n"
+    assert script == '#!/bin/sh\ndocker build --ssh "default=$HOME/.ssh/id_rsa" .\n'
+
+
+COPIED = "FROM scratch AS base\nFROM base\nUSER root\n"
+
+
+def copied(folder: Path, body: str, **more: str) -> dict[str, str]:
+    files = {"Dockerfile": COPIED + body, "build.sh": "#!/bin/sh\ndocker build .\n", **more}
+    found = rewritten(folder / "work", files)
+    found["Dockerfile"] = found["Dockerfile"].removeprefix(COPIED)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "becomes"),
+    [
+        (
+            "COPY id_rsa /root/.ssh/id_rsa\nRUN chmod 600 /root/.ssh/id_rsa\nRUN go mod download\n",
+            "RUN --mount=type=ssh go mod download\n",
+        ),
+        (
+            "ADD id_rsa /root/.ssh/\nRUN ssh-keyscan x.io >> ~/.ssh/known_hosts && npm ci\n",
+            "RUN --mount=type=ssh mkdir -p -m 0700 /root/.ssh && "
+            "ssh-keyscan x.io >> ~/.ssh/known_hosts && npm ci\n",
+        ),
+        (
+            "RUN mkdir /root/.ssh\nCOPY id_rsa known_hosts /root/.ssh/\nRUN npm ci\n"
+            "RUN rm -rf /root/.ssh\n",
+            "RUN mkdir /root/.ssh\nCOPY known_hosts /root/.ssh/\nRUN --mount=type=ssh npm ci\n"
+            "RUN rm -rf /root/.ssh\n",
+        ),
+        (
+            "COPY --chown=1000 id_rsa /home/app/.ssh/id_rsa\nUSER 1000\n"
+            'RUN GIT_SSH_COMMAND="ssh -i /home/app/.ssh/id_rsa" cargo build\n',
+            'USER 1000\nRUN --mount=type=ssh,uid=1000 GIT_SSH_COMMAND="ssh" cargo build\n',
+        ),
+    ],
+    ids=["file", "folder that COPY made", "with known hosts", "another user"],
+)
+def test_a_key_that_copy_takes(tmp_path: Path, body: str, becomes: str) -> None:
+    found = copied(tmp_path, body)
+    assert found["Dockerfile"] == becomes
+    assert found["build.sh"] == "#!/bin/sh\ndocker build --ssh default=id_rsa .\n"
+
+
+def test_a_copy_of_everything_no_longer_takes_the_key(tmp_path: Path) -> None:
+    body = "COPY id_rsa /root/.ssh/id_rsa\nCOPY . .\nRUN npm ci\n"
+    found = copied(tmp_path, body, **{".dockerignore": "dist\n"})
+    assert found["Dockerfile"] == "COPY . .\nRUN --mount=type=ssh npm ci\n"
+    assert found[".dockerignore"] == "dist\nid_rsa\n"
+
+
+def test_one_finding_for_a_copied_key(tmp_path: Path) -> None:
+    body = "COPY id_rsa /root/.ssh/id_rsa\nRUN {}\n"
+    for command, name in (("npm ci", "ssh-key-in-build"), ("true", "secret-file-copied")):
+        files = {"Dockerfile": COPIED + body.format(command)}
+        found = looked_at(tmp_path / name, files).findings
+        assert [one.finding.name for one in found] == [name]
+
+
+def test_a_key_with_a_passphrase_is_no_key_for_the_client(tmp_path: Path) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\ninvented\n"
+    body = "COPY id_rsa /root/.ssh/id_rsa\nRUN npm ci\n"
+    files = {"Dockerfile": COPIED + body, "id_rsa": key}
+    found = looked_at(tmp_path / "work", files).findings
+    assert "ssh-key-in-build" not in {one.finding.name for one in found}
+
+
+@pytest.mark.parametrize("name", ["K_SSH_KEY", "OTHER_KEY"])
+def test_a_key_that_env_gives_on(tmp_path: Path, name: str) -> None:
+    body = f'ENV {name}=$K_SSH_KEY\nRUN echo "${name}" > ~/.ssh/id_rsa && npm ci\n'
+    assert after(tmp_path, body)[0] == "RUN --mount=type=ssh npm ci\n"
+
+
+def test_a_key_that_stays_a_secret_is_in_no_layer(tmp_path: Path) -> None:
+    body = (
+        f"RUN mkdir -p ~/.ssh && {WRITE} && chmod -R 600 ~/.ssh && ssh-keyscan x > ~/.ssh/known_hosts\n"
+        "RUN npm install -g y\nRUN npm ci\n"
+    )
+    becomes = (
+        "RUN mkdir -p ~/.ssh && chmod -R 600 ~/.ssh && ssh-keyscan x > ~/.ssh/known_hosts\n"
+        "RUN npm install -g y\nRUN --mount=type=secret,id=K_SSH_KEY,env=K_SSH_KEY "
+        f"{WRITE} && chmod 600 ~/.ssh/id_rsa && npm ci && rm -f ~/.ssh/id_rsa\n"
+    )
+    caller = "#!/bin/sh\ndocker build --build-arg K_SSH_KEY .\n"
+    assert after(tmp_path, body, caller)[0] == becomes

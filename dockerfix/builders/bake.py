@@ -228,6 +228,7 @@ class Project:
         inline = self._first(layers, "dockerfile-inline") is not None
         args = tuple(self._argument(one) for one in held.values())
         secrets = tuple(_secrets(layers))
+        ssh = tuple(one for layer in layers for one in _ssh(layer.body.get("ssh")))
         odd = any(_odd(one.body.get("args")) for one in layers)
         dialect = BakeDialect(
             self.file.source.path,
@@ -254,7 +255,7 @@ class Project:
                 stage,
                 args,
                 secrets,
-                (),
+                ssh,
                 "yes",
                 "bake is BuildKit",
                 ("args",) if odd else (),
@@ -373,6 +374,16 @@ def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
                 yield SecretFlag(keys["id"], source, member.span)
 
 
+def _ssh(node: Node | None) -> Iterator[str]:
+    from dockerfix.formats.brackets import Group, Text
+
+    yield from _strings(node)
+    for member in _members(node):
+        said = member.value.get("id") if isinstance(member.value, Group) else None
+        if isinstance(said, Text) and said.literal:
+            yield said.literal
+
+
 @dataclass(frozen=True, eq=False)
 class BakeDialect:
     """One target. `held` says where each argument stands; `shared` are places in the file that
@@ -414,6 +425,20 @@ class BakeDialect:
         value = f"id={id}" + (f",{'src' if kind == 'file' else 'env'}={rest}" if source else "")
         return [self._add(self.target, value, self.target.head.start)]
 
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self._refusal(
+            f"{arg.name} does not come from a key file here, and no ssh agent is in sight",
+            arg.span,
+            'Give the target `ssh = ["default"]` by hand if an agent runs there.',
+        )
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        if value.partition("=")[0] in {one.partition("=")[0] for one in call.ssh}:
+            return ()
+        if _odd(self.target.body.get("ssh")):
+            return self._refusal("`ssh` of this target is computed", self.target.head)
+        return [self._add(self.target, value, self.target.head.start, key="ssh")]
+
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation]:
         from dockerfix.formats.brackets import GroupSite
 
@@ -449,12 +474,12 @@ class BakeDialect:
             f"Build the value before bake starts and pass it as the variable {arg.name}.",
         )
 
-    def _add(self, target: Target, value: str, order: int) -> Operation:
+    def _add(self, target: Target, value: str, order: int, key: str = "secret") -> Operation:
         from dockerfix.formats.brackets import GroupSite
         from dockerfix.formats.json import quoted
 
         site = GroupSite(target.path, target.body)
-        return site.add_item("secret", quoted(value), after="args", order=order)
+        return site.add_item(key, quoted(value), after="args", order=order)
 
     def _refusal(self, reason: str, span: Span, help: str = "") -> Refusal:
         return Refusal(

@@ -68,7 +68,8 @@ class BuildCall:
     secrets at all (classic builder, kaniko, another machine...). `documentation`: a command that
     is only shown, which changes with a fix and never holds one back. `piped` is the Dockerfile
     on its standard input. `forward` says which script builds with the flags of this command, `label`
-    under which name another command starts this one.
+    under which name another command starts this one. `agent` says whether an ssh agent is at hand,
+    None where the text of the file says it.
     """
 
     kind: str
@@ -93,6 +94,7 @@ class BuildCall:
     piped: Piped | None = None
     forward: Forward | None = None
     label: str = ""
+    agent: bool | None = None
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)
@@ -108,15 +110,25 @@ class BuildCall:
         """Give a secret that was no build argument before; without `source` the loud bare form."""
         return self.dialect.add_secret(self, id, source)
 
-    def take_ssh(self, arg: BuildArg) -> Sequence[Operation] | Refusal:
-        """Give the key file that `arg`'s value is read from by `--ssh` instead."""
+    def take_ssh(self, arg: BuildArg, form: str = "plain") -> Sequence[Operation] | Refusal:
+        """Give the key file that `arg`'s value is read from by `--ssh` instead. `form` is what the
+        build takes the value for: `plain`, `base64`, or `other`."""
         take = getattr(self.dialect, "take_ssh", None)
-        return self._no_ssh() if take is None else take(self, arg)
+        return self._no_ssh() if take is None else take(self, arg, form)
 
     def add_ssh(self, value: str) -> Sequence[Operation] | Refusal:
         """Give the build `--ssh VALUE`: `default`, or `default=FILE`."""
         add = getattr(self.dialect, "add_ssh", None)
         return self._no_ssh() if add is None else add(self, value)
+
+    def has_agent(self, data: bytes) -> bool:
+        """Whether an ssh agent is at hand where the build starts; `data` is the file's text."""
+        from dockerfix.builders.agents import evident
+
+        if self.agent is not None:
+            return self.agent
+        session = getattr(self.dialect, "session", None)
+        return evident(data if session is None else session.projection.text)
 
     def _no_ssh(self) -> Refusal:
         from dockerfix.finding import Refusal

@@ -210,12 +210,18 @@ class Project:
             self._target(service),
             args,
             tuple(self._secrets(service)),
-            (),
+            tuple(self._ssh(service)),
             buildkit,
             why,
             ("args",) if self._odd_args(service) else (),
             refusal,
         )
+
+    def _ssh(self, service: Service) -> Iterator[str]:
+        for layer in service.layers:
+            given = layer.file.get(layer.build, "ssh")
+            yield from layer.file.entries(given)
+            yield from (one for item in layer.file.items(given) if (one := layer.file.text(item)))
 
     def _taken(self, args: Iterable[BuildArg]) -> Iterator[str]:
         """Names of arguments that are ids of secrets from elsewhere."""

@@ -119,17 +119,46 @@ class ComposeDialect:
         build = self.file.resolve(self.build)
         if isinstance(build, Map):
             return self._give(self.file, build, build, id, definition, call.span)
+        top = self._top_level(self.file, id, definition, call.span)
+        written = self._written_out("secrets", id, call.span)
+        if isinstance(top, Refusal) or isinstance(written, Refusal):
+            return top if isinstance(top, Refusal) else written
+        return [*written, *top]
+
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self._refusal(
+            f"{arg.name} does not come from a key file here, and no ssh agent is in sight",
+            arg.span,
+            "Give the build `ssh: [default]` under build by hand if an agent runs there.",
+        )
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        """An item of `build.ssh`; the path of a key counts from the project's folder."""
+        if call.refusal is not None:
+            return call.refusal
+        if value.partition("=")[0] in {one.partition("=")[0] for one in call.ssh}:
+            return ()
+        build, text = self.file.resolve(self.build), value.encode("utf-8", "surrogateescape")
+        if self.build is None:
+            return self._refusal("the build is written in another file or service", call.span)
+        if not isinstance(build, Map):
+            return self._written_out("ssh", value, call.span)
+        held = self.file.entries(build).get("ssh")
+        listed = self.file.resolve(held.value) if held is not None else None
+        if held is not None and not isinstance(listed, List):
+            return self._refusal("build.ssh is not a list that can be added to", held.span)
+        return [MapSite(self.path, self.file, build).append("ssh", text, after="args")]
+
+    def _written_out(self, key: str, item: str, span: Span) -> Sequence[Operation] | Refusal:
+        """`build: FOLDER` becomes a map that has `key` as well."""
         entry = self.file.entries(self.service).get("build")
         owner = owner_of(self.file, entry.key) if entry is not None else None
-        text = self.file.text(build)
+        text = self.file.text(self.file.resolve(self.build))
         if owner is None or not isinstance(owner[0], Map) or text is None:
-            return self._refusal("this build: cannot be written out", call.span)
-        top = self._top_level(self.file, id, definition, call.span)
-        if isinstance(top, Refusal):
-            return top
-        value = Pairs((("context", text.encode()), ("secrets", Items((id.encode(),)))))
-        site = MapSite(self.path, self.file, owner[0])
-        return [site.replace("build", value), *top]
+            return self._refusal("this build: cannot be written out", span)
+        items = Items((item.encode("utf-8", "surrogateescape"),))
+        value = Pairs((("context", text.encode()), (key, items)))
+        return [MapSite(self.path, self.file, owner[0]).replace("build", value)]
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._remove(self.places[arg.name])

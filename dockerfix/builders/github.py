@@ -11,6 +11,7 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from dockerfix.builders import agents
 from dockerfix.builders.call import BuildCall
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.github_scope import is_github
@@ -105,15 +106,31 @@ class _Job:
     def calls(self) -> Iterator[BuildCall]:
         from dockerfix.formats.yaml import Map
 
+        agent = False
         for step in self.file.items(self.file.get(self.places[0], "steps")):
             if not isinstance(step, Map):
                 continue
             uses = self.file.text(self.file.get(step, "uses"))
             if uses is not None:
                 self._checkout(uses, step)
-                yield from self._action(step, uses)
+                found = self._action(step, uses)
             else:
-                yield from self._run(step)
+                found = self._run(step)
+            own = agent or self._agent(step)
+            for call in found:
+                yield replace(call, agent=own)
+            agent = own if uses is not None else agent or self._agent(step, stays=True)
+
+    def _agent(self, step: Map, *, stays: bool = False) -> bool:
+        """Whether the step has an ssh agent, or (`stays`) leaves one to those behind it."""
+        if agents.action(self.file.text(self.file.get(step, "uses")) or ""):
+            return True
+        script = (self.file.text(self.file.get(step, "run")) or "").encode()
+        named = agents.SOCKET in self.scope.with_env(self.file.get(step, "env")).env
+        if stays:
+            known = agents.SOCKET in self.scope.env
+            return agents.keeps(script) or (known and agents.evident(script))
+        return named or agents.evident(script)
 
     def _checkout(self, uses: str, step: Map) -> None:
         """`actions/checkout` may put the repository into a folder."""

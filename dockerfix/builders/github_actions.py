@@ -208,6 +208,7 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
             target=target,
             args=args,
             secrets=tuple(_secrets(step)),
+            ssh=tuple(_ssh(step)),
             buildkit="yes",
             evidence=row["evidence"] if row is not None else "",
             unresolved=unresolved,
@@ -277,6 +278,13 @@ def _secrets(step: ActionStep) -> Iterator[SecretFlag]:
         yield SecretFlag(item.name, f"file:{value}", span)
 
 
+def _ssh(step: ActionStep) -> Iterator[str]:
+    scalar = step.input("ssh")
+    for one in re.split(r"[,\n]", scalar.value if scalar is not None else ""):
+        if one.strip():
+            yield one.strip()
+
+
 @dataclass(frozen=True, eq=False)
 class BuildDialect:
     """The inputs of one `build-push-action` step."""
@@ -342,6 +350,25 @@ class BuildDialect:
         else:
             text = f"{id}=${{{{ secrets.{id} }}}}"
         return [site.add_line(to, text.encode("utf-8", "surrogateescape"), order=call.span.start)]
+
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self._refusal(
+            arg, f"{arg.name} does not come from a key file, and no step before starts an ssh agent"
+        )
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        """`ssh: default`: the action splits its value at commas and lines (rule 5.22)."""
+        if call.refusal is not None:
+            return call.refusal
+        if value.partition("=")[0] in {one.partition("=")[0] for one in call.ssh}:
+            return ()
+        site = self._site()
+        if site is None:
+            return self._refusal(None, "the inputs of the step stand elsewhere in the file")
+        key, text = self.step.key("ssh"), value.encode("utf-8", "surrogateescape")
+        if call.ssh:
+            return [site.add_line(key, text, order=call.span.start)]
+        return [site.add(key, text, order=call.span.start)]
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         item = self._item(arg)

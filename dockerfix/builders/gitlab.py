@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby, product
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders.agents import evident
 from dockerfix.builders.command_line import mentions_build
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ class Pipeline:
             session = Session.of(scalars, EXPRESSION, lambda expression, before: None)
             host = Runner(KIND, session)
             for call, dialect in calls_in(path, session, initial, host):
-                call = replace(call, dialect=YamlDialect(dialect, session))
+                call = replace(call, dialect=YamlDialect(dialect, session), agent=evident(text))
                 yield on_old_docker(call, images, text)
             initial = _carried(session.script(initial).end)
 

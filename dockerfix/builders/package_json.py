@@ -87,6 +87,12 @@ class ScriptDialect:
     ) -> Sequence[Operation] | Refusal:
         return self._portable(self.inner.add_secret(call, id, source), call.span)
 
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self._portable(self.inner.take_ssh(call, arg, form), arg.span)
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        return self._portable(self.inner.add_ssh(call, value), call.span)
+
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self.inner.drop(call, arg)
 

@@ -21,37 +21,38 @@ if TYPE_CHECKING:
     from dockerfix.edits import Operation
 
 _PATH = rb"[\w./~$\{\}\"+@-]+"
-_READ = re.compile(
-    rb"\"?(?:\$\(\s*(?:cat\s+|<\s*)(%s)\s*\)|`\s*cat\s+(%s)\s*`)\"?" % (_PATH, _PATH)
-)
-_AGENT = re.compile(rb"\bssh-agent\b|\bssh-add\b|\bSSH_AUTH_SOCK\b")
+_ENCODE = rb"base64(?:\s+(?:-w\s*0|-b\s*0|--wrap=0|-i))*"
+_PLAIN = rb"(?:cat\s+|<\s*)(?P<plain>%s)(?:\s*\|\s*tr\s+-d\s+['\"]?\\r['\"]?)?" % _PATH
+_BASE64 = rb"(?:%s\s+<?\s*(?P<direct>%s)|cat\s+(?P<piped>%s)\s*\|\s*%s)(?:\s*\|\s*tr\s+-d\s+['\"]?\\n['\"]?)?" % (
+    _ENCODE, _PATH, _PATH, _ENCODE,
+)  # fmt: skip
+_READ = re.compile(rb"\"?(?:\$\(|`)\s*(?:%s|%s)\s*(?:\)|`)\"?" % (_PLAIN, _BASE64))
 
 
-def key_file(text: bytes) -> str | None:
-    """F of `$(cat F)`, `$(< F)` or backticks, as the shell expands it in double quotes."""
+def key_file(text: bytes, form: str = "plain") -> str | None:
+    """F of `$(cat F)`, `$(< F)` or backticks, as the shell expands it in double quotes; with the
+    form `base64`, F of `$(base64 F)`."""
     found = _READ.fullmatch(text.strip())
-    if found is None:
+    if found is None or form not in ("plain", "base64"):
         return None
-    path = (found[1] or found[2]).replace(b'"', b"").decode()
+    said = found["plain"] if form == "plain" else found["direct"] or found["piped"]
+    if said is None:
+        return None
+    path = said.replace(b'"', b"").decode()
     if path.startswith("~/"):
         return "$HOME" + path[1:]
     return None if path.startswith("~") else path
 
 
-def agent_evident(text: bytes) -> bool:
-    """Whether the file that holds the call speaks of an agent."""
-    return _AGENT.search(text) is not None
-
-
 def take_ssh(
-    dialect: ShellDialect, call: BuildCall, arg: BuildArg
+    dialect: ShellDialect, call: BuildCall, arg: BuildArg, form: str
 ) -> Sequence[Operation] | Refusal:
     """The argument, whose value a key file holds, becomes `--ssh default=FILE`."""
     given = dialect._given(arg)
     value = given.given.value if given is not None else None
     if call.refusal is not None:
         return call.refusal
-    path = _source(given) if given is not None else None
+    path = _source(given, form) if given is not None else None
     if given is None or value is None or path is None:
         return Refusal(
             f"{arg.name} does not come from a key file here, and no ssh agent is in sight",
@@ -88,17 +89,17 @@ def add_ssh(dialect: ShellDialect, call: BuildCall, value: str) -> Sequence[Oper
     return [site.add_flag("--ssh", text, site.span.start)]
 
 
-def _source(given: GivenArg) -> str | None:
+def _source(given: GivenArg, form: str) -> str | None:
     """The file that the value is read from, here or where its one variable is assigned."""
     value = given.given.value
     if value is None:
         return None
     written = value.text.strip(b"\"'").removeprefix(b"--build-arg=").lstrip(b"\"'")
-    path = key_file(written.partition(b"=")[2].strip(b'"'))
+    path = key_file(written.partition(b"=")[2].strip(b'"'), form)
     if path is not None or given.variable is None:
         return path
     held = [one for one in given.script.assignments if one.name == given.variable]
     if len(held) != 1 or held[0].value is None or held[0].append:
         return None
-    path = key_file(held[0].value.raw)
+    path = key_file(held[0].value.raw, form)
     return path if path is not None and path.startswith(("/", "$HOME", "${HOME}")) else None

@@ -72,10 +72,10 @@ class ValuePlanner:
 
     # -- keys -----------------------------------------------------------------
 
-    def take_ssh(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
         from dockerfix.builders.shell_ssh import take_ssh
 
-        return take_ssh(self, call, arg)  # type: ignore[arg-type]
+        return take_ssh(self, call, arg, form)  # type: ignore[arg-type]
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         from dockerfix.builders.shell_ssh import add_ssh

@@ -148,8 +148,8 @@ class YamlDialect:
     ) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_secret(call, id, source))
 
-    def take_ssh(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.take_ssh(call, arg))
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.take_ssh(call, arg, form))
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_ssh(call, value))

@@ -71,7 +71,7 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
             yield path, f"{name} is declared more often than before"
     for name in sorted(removed - _carriers(before, variables)):
         yield path, f"a declaration of {name} is gone, which no finding asked for"
-    kept, granted = _kept(before, fixed), _granted(path, fixed)
+    kept, granted = _kept(before, fixed), _granted(before, fixed)
     if len(kept) != len(after.runs):
         yield path, f"there were to be {len(kept)} RUNs and there are {len(after.runs)}"
         return
@@ -111,12 +111,14 @@ def _kept(before: Context, fixed: tuple[Finding, ...]) -> list[Run]:
     return runs
 
 
-def _granted(path: str, fixed: tuple[Finding, ...]) -> set[str]:
+def _granted(before: Context, fixed: tuple[Finding, ...]) -> set[str]:
     """The variables of mounts that a fix brings to RUNs, or gives another name; `--ssh X` for a
     key X in whose place it brings an agent."""
+    path = before.path
     agents = {
-        f"--ssh {finding.variable}"
+        f"--ssh {name}"
         for finding in fixed
+        for name in _carriers(before, {finding.variable})
         for operation in (finding.fix.operations if finding.fix is not None else ())
         if operation.path == path
         and operation.verb == "add_mount"

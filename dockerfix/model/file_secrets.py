@@ -5,6 +5,7 @@ It looks at bytes only, and never gives a value back: `holds` says what kind of 
 
 from __future__ import annotations
 
+import base64
 import re
 from fnmatch import fnmatchcase
 from functools import cache
@@ -59,6 +60,17 @@ def holds(data: bytes) -> str:
         if _real(value, name) and classify(name, value).secret:
             return f"a value for {name}"
     return ""
+
+
+def locked(data: bytes) -> bool:
+    """Whether the private key in the file needs a passphrase."""
+    if b"ENCRYPTED" in data:
+        return True
+    body = data.partition(b"-----BEGIN OPENSSH PRIVATE KEY-----")[2].split()
+    try:
+        return b"bcrypt" in base64.b64decode(b"".join(body[:2]) + b"==")
+    except ValueError:
+        return False
 
 
 def _real(value: bytes, name: str) -> bool:

@@ -7,6 +7,7 @@ language.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from dockerfix.model.local_scripts import LocalScript, local_scripts
@@ -14,6 +15,7 @@ from dockerfix.model.readers import Reading, helper_names, may_read, uses_in
 from dockerfix.model.references import edits, writes_words
 from dockerfix.model.run_taint import run_leaks
 from dockerfix.model.taint import Leak, leaks
+from dockerfix.model.tools import started
 from dockerfix.projection import Projection
 from dockerfix.shell import Script, Use, read
 from dockerfix.syntax.nodes import Run
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 POSIX_SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "mksh", "zsh", "busybox"})
 WINDOWS_SHELLS = frozenset({"cmd", "powershell"})
+KEY_USE = "private-key-file"
 RANK = ("explicit", "implicit", "opaque", "no")
 TELLS_UNSET = frozenset({"-", "+", "?", "=", "-v", "printenv"})
 OPTIONAL = frozenset({":-", ":+", "-", "+", "-v"})
@@ -99,6 +102,7 @@ class RunReader:
         self._files: dict[int, Mapping[str, bytes]] = {}
         self._scripts: dict[int, tuple[Script, ...]] = {}
         self._helpers: frozenset[str] | None = None
+        self._keys: dict[str, bool] = {}
 
     def scripts(self, run: Run) -> tuple[Script, ...]:
         """The shell texts of `run`; empty where no POSIX shell reads it."""
@@ -164,15 +168,26 @@ class RunReader:
         scripts = self.scripts(run)
         if not scripts or run.exec_form or not self.posix(run):
             return self.reading(run, name).reads
+        key = self.private_key(name)
         return any(
             any(use.name == name and not use.deferred for use in _uses(text))
             or any(
-                may_read(command, name, helpers=frozenset({name})).reads
+                found.reads and not (key and found.how != "explicit" and _fetches(command))
                 for _, command in text.every()
                 if not only_writes(command)
+                for found in (may_read(command, name, helpers=frozenset({name})),)
             )
             for text in scripts
         )
+
+    def private_key(self, name: str) -> bool:
+        """Whether a RUN writes the variable to the file of an ssh key, or gives it to an agent:
+        programs take a key from there, never from a variable by themselves."""
+        found = self._keys.get(name)
+        if found is None:
+            runs = (one for one in self.model.dockerfile.instructions if isinstance(one, Run))
+            found = self._keys[name] = any(KEY_USE in self.uses(run, name) for run in runs)
+        return found
 
     def uses(self, run: Run, name: str) -> frozenset[str]:
         """What the uses of a variable show about it, as ids of `secrets.USES`."""
@@ -270,6 +285,20 @@ class RunReader:
         shell = self.model.setting(run).shell
         words = shell.exec_words if shell is not None else ()
         return _base(words[0]) if words else "sh"
+
+
+def _fetches(command: Command) -> bool:
+    """Whether it only starts package managers, and git."""
+    return bool(command.words) and all(one.name in _fetchers() for one in started(command))
+
+
+@cache
+def _fetchers() -> frozenset[str]:
+    import tomllib
+    from importlib.resources import files
+
+    text = files("dockerfix.model").joinpath("ssh.toml").read_text("utf-8")
+    return frozenset(tomllib.loads(text)["fetchers"])
 
 
 def only_writes(command: Command) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Fix, Guard, Safety
 from dockerfix.finding import Finding, Place, Severity
 from dockerfix.rewrite.files import SecretCopy, move, secret_copies
+from dockerfix.rewrite.ssh import copied
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,8 @@ class SecretFileCopied:
 
     def run(self, context: Context) -> Iterator[Finding]:
         for copy in secret_copies(context):
+            if copied(context, copy) is not None:
+                continue  # ssh-key-in-build reports it
             yield self.copied(context, copy)
 
     def copied(self, context: Context, copy: SecretCopy) -> Finding:

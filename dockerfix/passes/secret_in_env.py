@@ -9,6 +9,7 @@ from dockerfix.finding import Finding, Place, Severity
 from dockerfix.rewrite.candidates import Candidate, environment, literal
 from dockerfix.rewrite.environment import for_containers
 from dockerfix.rewrite.migration import migrate
+from dockerfix.rewrite.ssh import forwarding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +25,8 @@ class SecretInEnv:
         for candidate in environment(context):
             if for_containers(context, candidate.roots):
                 continue  # runtime-secret-in-env reports it
+            if forwarding(context, candidate) is not None:
+                continue  # ssh-key-in-build reports it
             if len({literal(one) for one in candidate.roots}) > 1:
                 yield self.several_values(context, candidate)
             else:

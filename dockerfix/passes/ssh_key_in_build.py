@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Fix, Guard, Safety
 from dockerfix.finding import Finding, Place, Severity
-from dockerfix.rewrite.candidates import arguments
-from dockerfix.rewrite.ssh import Forwarding, forwarding
+from dockerfix.rewrite.ssh import Forwarding, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,29 +18,33 @@ class SshKeyInBuild:
     name = "ssh-key-in-build"
 
     def run(self, context: Context) -> Iterator[Finding]:
-        for candidate in arguments(context):
-            found = forwarding(context, candidate)
-            if found is not None:
-                yield self.argument(context, found)
+        for found in keys(context):
+            yield self.key(context, found)
 
-    def argument(self, context: Context, found: Forwarding) -> Finding:
-        """The key is an argument: it is in the history, and in the layer that it is written to."""
-        root = found.candidate.roots[0]
-        name = found.candidate.name
-        flag = f"; callers outside this tree must give `{found.outside}`" if found.outside else ""
+    def key(self, context: Context, found: Forwarding) -> Finding:
+        """The key is in the history, or in a layer that a RUN or COPY wrote."""
+        said = [
+            "forward an ssh agent with `RUN --mount=type=ssh`, which this fix does: the key never "
+            "enters the build (the client reads unencrypted key files only)"
+        ]
+        if found.outside:
+            said.append(f"callers outside this tree must give `{found.outside}`")
+        if found.allow:
+            said.append("`docker buildx bake` must be given `--allow=ssh`")
+        if found.final:
+            said.append("a container that connects with it gets the key when it starts (`-v`)")
+        if found.written:
+            said.append("replace the key at its hosts: old images and the git history keep it")
         return Finding(
             path=context.path,
-            span=root.pair.span,
+            span=found.span,
             name=self.name,
-            variable=name,
+            variable=found.name,
             severity=Severity.WARNING,
             safety=Safety.UNSAFE,
-            message=f"ARG {name} leaves a private key in the image: in its history and in a layer",
-            reason="; ".join(
-                (*found.candidate.verdict.evidence, "the key is only there for ssh connections")
-            ),
-            help="forward an ssh agent with `RUN --mount=type=ssh`, which this fix does: the key "
-            f"never enters the build (the client reads unencrypted key files only){flag}",
+            message=message(found),
+            reason="; ".join((*found.evidence, "RUNs use it for ssh connections alone")),
+            help="; ".join(said),
             residual="none",
             related=tuple(
                 Place(context.path, run.keyword_span, "this RUN may connect by ssh")
@@ -57,3 +60,17 @@ class SshKeyInBuild:
             not_changed=tuple(found.callers.not_changed),
             outside_flag=found.outside,
         )
+
+
+def message(found: Forwarding) -> str:
+    if found.keyword in ("ARG", "ENV"):
+        if not found.final:
+            return (
+                f"{found.keyword} {found.name} leaves a private key in the builder's cache, and in "
+                "the provenance"
+            )
+        return (
+            f"{found.keyword} {found.name} leaves a private key in the image: in its history and "
+            "in a layer"
+        )
+    return f"{found.keyword} puts {found.name} into a layer, and it is a private key"

@@ -21,7 +21,9 @@ from dockerfix.model.run_taint import setting_of
 from dockerfix.model.tools import started, table, text_of
 from dockerfix.rewrite import forms
 from dockerfix.rewrite.ignore_file import IgnoreFile
-from dockerfix.rewrite.key_handling import Unclear, Unit, take_out
+from dockerfix.rewrite.key_commands import Unit
+from dockerfix.rewrite.key_handling import Unclear
+from dockerfix.rewrite.key_removal import take_out
 from dockerfix.rewrite.moved import script_of
 from dockerfix.syntax import make, verbs
 from dockerfix.syntax.nodes import Add, Copy, Run
@@ -113,6 +115,34 @@ def move(context: Context, copy: SecretCopy) -> Move:
     return _Mover(context, copy).move()
 
 
+def kept_out(context: Context, copy: SecretCopy) -> Move:
+    """What keeps every other COPY from taking the file as well, once its own is gone."""
+    mover = _Mover(context, copy)
+    mover.elsewhere()
+    return mover.found
+
+
+def landing(context: Context, copy: SecretCopy) -> str | None:
+    """Where the file lands in the image, None if that is not known."""
+    one = copy.instruction
+    if one.destination is None:
+        return None
+    text = one.destination.raw.decode("utf-8", "surrogateescape").strip("\"'")
+    workdir = context.model.setting(one).workdir
+    if workdir is None and not text.startswith("/"):
+        return None
+    if "$" in text or "~" in text:
+        return None
+    path = posixpath.normpath(posixpath.join(workdir or "/", text))
+    folder = text.endswith(("/", ".")) or len(one.sources) > 1 or path == workdir
+    if folder or posixpath.basename(path) in (".ssh",):
+        return posixpath.join(path, copy.name)
+    base = posixpath.basename(path)
+    if base == copy.name or secret_file(base) is not None or "." in base:
+        return path
+    return None
+
+
 @dataclass(slots=True)
 class _Mover:
     context: Context
@@ -128,7 +158,7 @@ class _Mover:
         if one.exec_form:
             self.refuse("a source of the JSON form is not taken out", one.span, by_hand)
             return found
-        target = self.destination()
+        target = landing(self.context, self.copy)
         if target is None:
             self.refuse("where the file lands is not known", one.span, by_hand)
             return found
@@ -146,28 +176,6 @@ class _Mover:
             ))  # fmt: skip
         self.callers()
         return found
-
-    # -- where it lands ---------------------------------------------------------
-
-    def destination(self) -> str | None:
-        one = self.copy.instruction
-        if one.destination is None:
-            return None
-        text = one.destination.raw.decode("utf-8", "surrogateescape").strip("\"'")
-        setting = self.context.model.setting(one)
-        workdir = setting.workdir
-        if workdir is None and not text.startswith("/"):
-            return None
-        if "$" in text or "~" in text:
-            return None
-        path = posixpath.normpath(posixpath.join(workdir or "/", text))
-        folder = text.endswith(("/", ".")) or len(one.sources) > 1 or path == workdir
-        if folder:
-            return posixpath.join(path, self.copy.name)
-        base = posixpath.basename(path)
-        if base == self.copy.name or secret_file(base) is not None or "." in base:
-            return path
-        return None
 
     # -- what else takes it (T16) -----------------------------------------------
 
@@ -331,6 +339,14 @@ class _Mover:
 
     def mount(self, run: Run, order: tuple[int, ...]) -> None:
         uid, mode = forms.rights(self.context, run)
+        known = secret_file(self.copy.inner)
+        if known is not None and known.kind == "ssh-key" and mode is not None:
+            # ssh takes no key that others can read, if it is the user's own.
+            own = self.context.model.setting(run).user is None
+            own = own and (
+                self.found.target.startswith("/root/") or forms.runs_as_root(self.context, run)
+            )
+            mode = None if own else mode
         said = {flag.name: flag.value or "" for flag in self.copy.instruction.flags}
         rights = said.get("chmod", "")
         if re.fullmatch(r"0?[0-7]{3}", rights):

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.runs import POSIX_SHELLS, foreign_shebang, is_script
 from dockerfix.rewrite.frontend import SECRET_SINCE, pinned
+from dockerfix.rewrite.key_commands import only_for_root, rows
 from dockerfix.syntax import make
+from dockerfix.syntax.nodes import Run
 
 if TYPE_CHECKING:
     from dockerfix.builders.call import BuildCall
     from dockerfix.context import Context
-    from dockerfix.syntax.nodes import Mount, Run
+    from dockerfix.syntax.nodes import Mount
 
 Form = Literal["env", "file"]
 FOLDER = "/run/secrets/"
@@ -98,6 +100,26 @@ def rights(context: Context, run: Run) -> tuple[int | None, str | None]:
     if said.isdigit():
         return int(said), None
     return None, "0444"
+
+
+def runs_as_root(context: Context, run: Run) -> bool:
+    """Whether the base image's user, which `run` has, does what only root can do."""
+    stage = context.model.stage_of(run)
+    if stage is None or context.model.setting(run).user is not None:
+        return False
+    image = (stage.chain[-1].base or "").partition("@")[0]
+    if image.rpartition("/")[2].partition(":")[0] in rows()["root"]["images"] and (
+        image.removeprefix("docker.io/").removeprefix("library/").count("/") == 0
+    ):
+        return True
+    return any(
+        only_for_root(command)
+        for below in stage.chain
+        for other in below.instructions
+        if isinstance(other, Run) and context.model.setting(other).user is None
+        for text in context.reader.scripts(other)
+        for command in text.commands
+    )
 
 
 # -- statements ---------------------------------------------------------------------

@@ -20,6 +20,7 @@ from dockerfix.model.runs import RunReading, only_writes
 from dockerfix.rewrite.commands import written_in_place
 from dockerfix.rewrite.delivery import Mounted
 from dockerfix.rewrite.git_logins import helped
+from dockerfix.rewrite.key_in_run import move_key
 from dockerfix.rewrite.moved import move_file
 from dockerfix.rewrite.settings import move_setting
 from dockerfix.syntax import make, verbs
@@ -202,7 +203,7 @@ class Keeping:
                 leak.kind in ("config", "credentials") and move_setting(self, leak.script, command)
             ):
                 self.end(leak)
-            elif leak.kind == "file" and move_file(self, leak):
+            elif leak.kind == "file" and (move_key(self, leak) or move_file(self, leak)):
                 for one in staying:
                     if one.path == leak.path:
                         self.end(one)

@@ -1,81 +1,171 @@
-"""An ssh key that moves out of a Dockerfile: from a build argument to the client's agent.
+"""An ssh key that moves out of a Dockerfile: from ARG, ENV or COPY to the client's agent.
 
-Fully understood, or not at all: `forwarding` is None where the argument stays an ordinary
-secret, which `secret-in-arg` then mounts.
+Fully understood, or not at all: `forwarding` and `copied` are None where the key stays an ordinary
+secret, which `secret-in-arg`, `secret-in-env` or `secret-file-copied` then mount.
 """
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.shell_ssh import agent_evident
-from dockerfix.finding import Refusal
-from dockerfix.rewrite import forms
-from dockerfix.rewrite.callers import Callers, turn
-from dockerfix.rewrite.candidates import Candidate, Origin, arguments
-from dockerfix.rewrite.key_handling import Handling, Unclear, handling, take_out
+from dockerfix.model.file_secrets import locked
+from dockerfix.model.names import secret_file
+from dockerfix.model.run_time import reads
+from dockerfix.rewrite import forms, ssh_callers
+from dockerfix.rewrite.candidates import Candidate, Origin, arguments, environment
+from dockerfix.rewrite.composite import plain
+from dockerfix.rewrite.environment import for_containers
+from dockerfix.rewrite.files import SecretCopy, kept_out, landing, secret_copies
+from dockerfix.rewrite.key_handling import Handling, Unclear, handling, without_options
+from dockerfix.rewrite.key_removal import take_out
 from dockerfix.rewrite.plan import other_readers, remove
 from dockerfix.rewrite.values import values
 from dockerfix.syntax import make, verbs
+from dockerfix.syntax.nodes import Add, Copy, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from dockerfix.context import Context
     from dockerfix.edits import Operation
     from dockerfix.model import Binding
-    from dockerfix.syntax.nodes import Run
+    from dockerfix.rewrite.callers import Callers
+    from dockerfix.source import Span
+    from dockerfix.syntax.nodes import Instruction
 
 KEYS = frozenset({"key", "private-key", "ssh-key"})
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarding:
-    """`operations` on every file, the RUNs that get the agent, and what callers outside must say."""
+    """`keyword` and `span` of what brings the key in today, as `name`; `operations` on every file,
+    the RUNs that get the agent, and what callers outside must say. `final`: an image that
+    someone can run has the key today; `written`: its value stands in the Dockerfile."""
 
-    candidate: Candidate
+    keyword: str
+    name: str
+    span: Span
+    evidence: tuple[str, ...]
     operations: tuple[Operation, ...]
     users: tuple[Run, ...]
     callers: Callers
     outside: str
+    final: bool = False
+    written: bool = False
+
+    @property
+    def allow(self) -> bool:
+        """Whether a call is one of bake, which asks before it forwards an agent (T25)."""
+        return any(call.kind == "bake" for call in self.callers.linked)
 
 
-def forwarding(context: Context, candidate: Candidate) -> Forwarding | None:
-    """The fix for a key in ARG, None where one of its steps is not certain."""
-    if candidate.verdict.kind not in KEYS or candidate.origin is not Origin.CALLER:
-        return None
-    removed = values(context, candidate.roots).removed
-    if forms.frontend_too_old(context):
-        return None
-    if any(one.name != candidate.name for one in removed) or any(other_readers(context, removed)):
-        return None
-    runs = _reach(context, removed)
-    try:
-        found = handling(context, candidate.name, runs)
-        if not found.files and not found.gone:
-            return None
-        changed = [one for run in found.runs.values() for one in _changes(context, run, found)]
-    except Unclear:
-        return None
-    if not found.users or any(run.span.start in _gone(changed) for run in found.users):
-        return None
-    callers = callers_of(context, candidate.name)
-    if callers.holds or callers.partners:
-        return None
-    order = (removed[0].pair.span.start,)
-    operations = [remove(context, one, order) for one in removed]
-    operations += changed
-    operations += [mount(context, run, order, required=not context.calls) for run in found.users]
-    operations += callers.operations
-    outside = "" if context.calls else "--ssh default"
-    return Forwarding(candidate, tuple(operations), tuple(found.users), callers, outside)
+def keys(context: Context) -> Iterator[Forwarding]:
+    """Every key whose place an agent takes."""
+    candidates = (*arguments(context), *_written_keys(context))
+    found = [forwarding(context, one) for one in candidates]
+    found += [copied(context, one) for one in secret_copies(context)]
+    yield from (one for one in found if one is not None)
+
+
+def _written_keys(context: Context) -> Iterator[Candidate]:
+    return (one for one in environment(context) if not for_containers(context, one.roots))
 
 
 def forwarded(context: Context, name: str) -> bool:
     """Whether an agent takes the place of the key in `name`."""
-    found = (one for one in arguments(context) if one.name == name)
+    found = (one for one in (*arguments(context), *_written_keys(context)) if one.name == name)
     return any(forwarding(context, one) is not None for one in found)
+
+
+def forwarding(context: Context, candidate: Candidate) -> Forwarding | None:
+    """The fix for a key in ARG or ENV, None where one of its steps is not certain."""
+    if candidate.verdict.kind not in KEYS or candidate.maybe or forms.frontend_too_old(context):
+        return None
+    if candidate.origin not in (Origin.CALLER, Origin.LITERAL):
+        return None
+    known = values(context, candidate.roots)
+    removed = known.removed
+    if known.refusals or any(other_readers(context, removed)):
+        return None
+    if not all(plain(known.of[one]) for one in removed if one in known.of):
+        return None
+    for one in removed:
+        if one.kind == "env" and any(reads(context.model, one, context.build_context)):
+            return None
+    order = (removed[0].pair.span.start,)
+    try:
+        found = handling(context, {one.name for one in removed}, _reach(context, removed))
+        changed = _changes(context, found, order)
+    except Unclear:
+        return None
+    if changed is None or found.objections:
+        return None
+    callers = ssh_callers.for_argument(context, candidate.name, found.forms)
+    if callers.holds or callers.partners:
+        return None
+    first = removed[0]
+    return Forwarding(
+        "ENV" if first.kind == "env" else "ARG",
+        candidate.name,
+        first.pair.span,
+        candidate.verdict.evidence,
+        (*(remove(context, one, order) for one in removed), *changed, *callers.operations),
+        tuple(found.users),
+        callers,
+        "" if context.calls else "--ssh default",
+        any(one.stage is not None and one.stage.in_final_chain for one in removed),
+        candidate.origin is Origin.LITERAL,
+    )
+
+
+def copied(context: Context, copy: SecretCopy) -> Forwarding | None:
+    """The fix for a key that COPY or ADD takes from the context, where RUNs connect with it."""
+    known = secret_file(copy.inner)
+    one = copy.instruction
+    stage = context.model.stage_of(one)
+    target = landing(context, copy)
+    if known is None or known.kind not in KEYS or stage is None or target is None:
+        return None
+    if (known.kind != "ssh-key" and "/.ssh/" not in target) or forms.frontend_too_old(context):
+        return None
+    path = f"{copy.folder}/{copy.inner}" if copy.folder else copy.inner
+    if one.exec_form or (copy.what and locked(context.workspace.read(path))):
+        return None
+    runs = [
+        run
+        for later in stage.descendants
+        for run in later.instructions
+        if isinstance(run, Run) and run.span.start > one.span.start
+    ]
+    order = (one.sources[copy.index].span.start,)
+    copies = (one.span.start,) if len(one.sources) == 1 else ()
+    try:
+        found = handling(context, (), runs, (target,), copies)
+        changed = _changes(context, found, order)
+        if changed is not None and copies:
+            changed += folder_first(context, one, target, found, order)
+    except Unclear:
+        return None
+    if changed is None or found.objections:
+        return None
+    callers, others = ssh_callers.for_file(context, path), kept_out(context, copy)
+    if callers.holds or others.refusals:
+        return None
+    gone = verbs.remove_source(context.dockerfile, one, copy.index, order=order)
+    return Forwarding(
+        one.keyword.upper(),
+        copy.inner,
+        one.sources[copy.index].span,
+        (copy.what or "a private key by its name (the file is not in the tree)",),
+        (gone, *changed, *others.operations, *callers.operations),
+        tuple(found.users),
+        callers,
+        "" if context.calls else f"--ssh default={path}",
+        stage.in_final_chain,
+        bool(copy.what),
+    )
 
 
 def _reach(context: Context, removed: Sequence[Binding]) -> list[Run]:
@@ -83,59 +173,66 @@ def _reach(context: Context, removed: Sequence[Binding]) -> list[Run]:
     return [found[start] for start in sorted(found)]
 
 
-def _changes(context: Context, run: Run, found: Handling) -> list[Operation]:
-    return take_out(context, run, found.gone[run.span.start], (run.span.start,))
-
-
-def _gone(operations: Sequence[Operation]) -> set[int]:
-    return {one.at.start for one in operations if one.verb == "remove"}
-
-
-def callers_of(context: Context, name: str) -> Callers:
-    """Each call gives the key's file, or an agent, instead of the argument (T25)."""
-    found = turn(context, name, name, give=False, drop=True)
-    found.operations.clear()
-    for call in context.calls:
-        if call.refusal is not None:
-            found.holds.append(call.refusal)
-            continue
-        args = call.passes(name)
-        agent = agent_evident(context.workspace.read(call.path))
-        if not args and not agent:
-            found.holds.append(
-                Refusal(
-                    "this build gives no key, and no ssh agent is in sight",
-                    call.path,
-                    call.span,
-                    "give it `--ssh default`",
-                )
-            )
-        for index, arg in enumerate(args):
-            last = index == len(args) - 1
-            result = call.take_ssh(arg) if last else call.drop(arg)
-            if isinstance(result, Refusal) and agent and last:
-                dropped, added = call.drop(arg), call.add_ssh("default")
-                if isinstance(dropped, Refusal) or isinstance(added, Refusal):
-                    result = dropped if isinstance(dropped, Refusal) else added
-                else:
-                    result = [*dropped, *added]
-            if isinstance(result, Refusal):
-                found.holds.append(result)
-            else:
-                found.operations.extend(result)
-        if not args and agent:
-            added = call.add_ssh("default")
-            if isinstance(added, Refusal):
-                found.holds.append(added)
-            else:
-                found.operations.extend(added)
-    return found
+def _changes(context: Context, found: Handling, order: tuple[int, ...]) -> list[Operation] | None:
+    """What is done to the RUNs; None if no RUN connects with the key, or if one that does would go."""
+    if not found.users or not (found.files or found.agents):
+        return None
+    operations: list[Operation] = []
+    for start, run in sorted(found.runs.items()):
+        gone, cuts = found.gone.get(start, []), found.cuts.get(start, [])
+        operations += take_out(context, run, gone, (start,), cuts)
+    removed = {one.at.start for one in operations if one.verb == "remove"}
+    if any(run.span.start in removed for run in found.users):
+        return None
+    required = not context.calls and not found.optional
+    for run in found.users:
+        if not any(one.type == "ssh" for one in run.mounts):
+            operations.append(mount(context, run, order, required=required))
+    return operations
 
 
 def mount(context: Context, run: Run, order: tuple[int, ...], *, required: bool) -> Operation:
     """The agent's socket, open to the RUN's user (rule 3.17)."""
     uid, mode = forms.rights(context, run)
-    text = make.mount(
-        type="ssh", required=required or None, uid=uid, mode="0666" if mode is not None else None
-    )
+    if mode is not None:
+        mode = None if forms.runs_as_root(context, run) else "0666"
+    text = make.mount(type="ssh", required=required or None, uid=uid, mode=mode)
     return verbs.add_mount(context.dockerfile, run, text, order=order)
+
+
+def folder_first(
+    context: Context, copy: Copy | Add, target: str, found: Handling, order: tuple[int, ...]
+) -> Iterator[Operation]:
+    """COPY makes the folder of the key: the RUN that first puts something else there has to make
+    it now. Raises Unclear where that RUN takes no statement."""
+    folder = posixpath.dirname(target)
+    mark = (posixpath.basename(folder) if folder.endswith("/.ssh") else folder).encode()
+    stage = context.model.stage_of(copy)
+    every = [one for below in stage.chain for one in below.instructions] if stage else []
+    text = context.dockerfile.source.text
+    if any(_makes(text(one.span), one, mark) for one in every if one.span < copy.span):
+        return
+    for one in every:
+        if one.span <= copy.span or mark not in text(one.span):
+            continue
+        if not isinstance(one, Run):
+            return
+        units = [
+            *found.kept.get(one.span.start, ()),
+            *(u for run, u in found.folders if run is one),
+        ]
+        gone = found.gone.get(one.span.start, ())
+        staying = [u for u in units if u not in gone and mark in without_options(u.text)]
+        if not staying and one.span.start in found.kept:
+            continue
+        if any(unit.commands[0].name == "mkdir" for unit in staying):
+            return
+        if forms.objection(context, one):
+            raise Unclear(f"line {one.start_line} needs the folder {folder}", one)
+        statement = f"mkdir -p -m 0700 {folder} && ".encode()
+        yield verbs.insert_statement(context.dockerfile, one, statement, order=order)
+        return
+
+
+def _makes(text: bytes, one: Instruction, mark: bytes) -> bool:
+    return mark in text and (isinstance(one, Copy | Add) or b"mkdir" in text)

@@ -297,7 +297,8 @@ class Script:
     `errors`: some of it did not parse (`failed` says where); what did is still here. `sourced`
     are the files that were read in place, `unseen` those that could not be. `commands` are
     those of this text, substitutions included; scripts in strings are in `nested`. `pipelines`
-    holds the spans of the stages of each.
+    holds the spans of the stages of each, `branches` those of `if` statements that stand in no
+    other construct.
     """
 
     projection: Projection
@@ -308,6 +309,7 @@ class Script:
     nested: tuple[Nested, ...] = ()
     groups: tuple[Group, ...] = ()
     pipelines: tuple[tuple[Span, ...], ...] = ()
+    branches: tuple[Span, ...] = ()
     comments: tuple[Span, ...] = ()
     errors: bool = False
     sourced: tuple[str, ...] = ()

@@ -54,6 +54,7 @@ def read_script(
         nested=flow.finish(),
         groups=tuple(reader.groups),
         pipelines=tuple(reader.pipelines),
+        branches=tuple(reader.branches),
         comments=tuple(reader.comments),
         errors=reader.errors,
         sourced=tuple(flow.sourced),

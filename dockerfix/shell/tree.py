@@ -154,6 +154,8 @@ class Reader(CommandReader):
 
     def _if_statement(self, node: Node) -> Statement:
         found = Branches(span_of(node))
+        if not self._context:
+            self.branches.append(found.span)
         condition: list[Node] = []
         body: list[Node] = []
         inside = condition

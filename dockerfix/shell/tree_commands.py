@@ -54,6 +54,7 @@ class CommandReader:
         self.functions: list[Function] = []
         self.groups: list[Group] = []
         self.pipelines: list[tuple[Span, ...]] = []
+        self.branches: list[Span] = []
         self.comments: list[Span] = []
         self.failed: list[Span] = []
         self.errors = False
