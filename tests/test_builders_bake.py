@@ -72,6 +72,7 @@ REFUSED = [
     ('X = "https://${X}@h"', "more than one"),
     ("X = UNDECLARED", "default or is set"),
     ('X = "abc"', "written out"),
+    ("X = null", "passes none"),
     ("X = upper(X)", "more than one"),
     ('X = "${X == "" ? "a" : X}"', "more than one"),
 ]
@@ -192,3 +193,33 @@ def test_bake_itself_takes_the_result(tmp_path: Path, text: str) -> None:
     target = json.loads(done.stdout)["target"]["a"]
     assert "X" not in target.get("args", {})
     assert {"id": "X", "env": "Y" if "env=Y" in result else "X"} in target["secret"]
+
+
+def test_a_matrix_of_objects_names_its_dockerfiles(tmp_path: Path) -> None:
+    text = VARIABLES + (
+        'target "a" {\n  name = "a-${i.name}"\n  context = i.dir\n  args = { X = X }\n'
+        '  matrix = { i = [{ name = "b", dir = "d" }, { name = "c", dir = "e" }] }\n}\n'
+    )
+    calls = calls_in(bake, tmp_path, {HCL: text}, HCL)
+    assert [call.context for call in calls] == ["d", "e"]
+
+
+def test_a_base_without_a_dockerfile_is_not_built(tmp_path: Path) -> None:
+    text = VARIABLES + (
+        'target "b" {\n  context = "."\n  args = { X = X }\n}\n'
+        'target "a" {\n  inherits = ["b"]\n  dockerfile = "a/Dockerfile"\n}\n'
+    )
+    files = {HCL: text, "a/Dockerfile": "FROM a\n"}
+    (call,) = calls_in(bake, tmp_path, files, HCL)
+    assert call.dockerfile_argument == "a/Dockerfile"
+    both = calls_in(bake, tmp_path, files | {"Dockerfile": "FROM a\n"}, HCL)
+    assert len(both) == 2
+
+
+def test_a_variable_may_stand_in_another_file_of_the_folder(tmp_path: Path) -> None:
+    files = {"b/vars.hcl": VARIABLES, "b/app.hcl": 'target "a" {\n  args = { X = X }\n}\n'}
+    result = turned(bake, tmp_path, files, "b/app.hcl", ("X",))
+    assert not isinstance(result, Refusal)
+    assert result["b/app.hcl"] == b'target "a" {\n  secret = ["id=X,env=X"]\n}\n'
+    files["b/vars.hcl"] = 'variable "X" { default = "x" }\n'
+    assert isinstance(turned(bake, tmp_path, files, "b/app.hcl", ("X",)), Refusal)

@@ -25,6 +25,12 @@ CHANGED = [
      "t := env('T', 'd')\na:\n    X=\"{{t}}\" docker build --secret id=X,env=X .\n"),
     ("a t:\n    -docker build --build-arg 'X={{t}}' .\n",
      "a t:\n    -X='{{t}}' docker build --secret 'id=X,env=X' .\n"),
+    ("a t:\n    docker build --build-arg X={{quote(t)}} .\n",
+     "a t:\n    X={{quote(t)}} docker build --secret id=X,env=X .\n"),
+    ("set shell := ['bash', '-uc']\na:\n    docker build --build-arg X=$X .\n",
+     "set shell := ['bash', '-uc']\na:\n    X=\"$X\" docker build --secret id=X,env=X .\n"),
+    ("[script]\na:\n    T=1\n    docker build --build-arg X=$T .\n",
+     "[script]\na:\n    T=1\n    X=\"$T\" docker build --secret id=X,env=X .\n"),
     ("a:\n    T=1\n    docker build --build-arg X=$T .\n",
      "a:\n    T=1\n    docker build --secret id=X,env=T .\n"),
     ("a:\n    #!/bin/sh\n    T=1\n    docker build --build-arg X=$T .\n",
@@ -47,6 +53,7 @@ def test_recipes(tmp_path: Path, before: str, wanted: str, eol: str) -> None:
         "a:\n    #!/usr/bin/env python\n    docker build --build-arg X .\n",
         'set shell := ["pwsh", "-c"]\na:\n    docker build --build-arg X .\n',
         "set windows-powershell\na:\n    docker build --build-arg X .\n",
+        "[script('python3')]\na:\n    docker build --build-arg X .\n",
         "# docker build --build-arg X .\n",
     ],
 )
@@ -58,3 +65,12 @@ def test_recipes_run_in_the_folder_of_the_file(tmp_path: Path) -> None:
     text = "a:\n    cd b && docker build --build-arg X c\n"
     (call,) = calls_in(justfile, tmp_path, {"d/justfile": text}, "d/justfile")
     assert (call.cwd, call.context, call.kind) == ("d/b", "c", "justfile")
+
+
+def test_recipes_run_where_the_file_says(tmp_path: Path) -> None:
+    text = (
+        "set working-directory := '..'\na:\n    docker build --build-arg X .\n"
+        "[group('x')]\n[working-directory: 'web']\nb c:\n    docker build --build-arg X .\n"
+    )
+    calls = calls_in(justfile, tmp_path, {"d/justfile": text}, "d/justfile")
+    assert [call.cwd for call in calls] == ["", "web"]

@@ -22,6 +22,9 @@ CHANGED = [
      "~~~console\n# docker build \\\n>   --build-arg X=$X .\ndone --build-arg X\n~~~\n"),
     ("```console\n$ docker build \\\n>   --build-arg X=$X .\ndone --build-arg X\n```\n",
      "```console\n$ docker build \\\n>   --secret id=X,env=X .\ndone --build-arg X\n```\n"),
+    ("```sh\ndocker build --build-arg X={YOUR TOKEN} .\n```\n", "```sh\nX=\"{YOUR TOKEN}\" docker build --secret id=X,env=X .\n```\n"),
+    ("```console\nme@host:~/a$ docker build --build-arg X=$X .\n```\n", "```console\nme@host:~/a$ docker build --secret id=X,env=X .\n```\n"),
+    ("Build:\n\n    $ docker build --build-arg X .\n    $ ls\n\nDone\n", "Build:\n\n    $ docker build --secret id=X,env=X .\n    $ ls\n\nDone\n"),
     ("* a\n\n  ```bash\n  docker build --build-arg X=<your token> .\n  ```\n",
      "* a\n\n  ```bash\n  X=\"<your token>\" docker build --secret id=X,env=X .\n  ```\n"),
 ]  # fmt: skip
@@ -41,7 +44,7 @@ def test_fenced_commands(tmp_path: Path, before: str, wanted: str, eol: str) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["docker build --build-arg X .\n", "```yaml\ndocker build --build-arg X .\n```\n", "    docker build --build-arg X .\n"],
+    ["docker build --build-arg X .\n", "```yaml\ndocker build --build-arg X .\n```\n", "a\n    docker build --build-arg X .\n"],
 )  # fmt: skip
 def test_prose_and_other_languages_are_no_commands(tmp_path: Path, text: str) -> None:
     assert calls_in(markdown, tmp_path, {"a.md": text}, "a.md") == []

@@ -20,6 +20,8 @@ CHANGED = [
     ('docker build --build-arg "X=$X" .', 'docker build --secret "id=X,env=X" .'),
     ("a && docker buildx build --build-arg=X=${Y} . | b", "a && docker buildx build --secret=id=X,env=Y . | b"),
     ("cross-env A=1 docker build --build-arg X=$(cat 'f\\t') .", "cross-env X=\"$(cat 'f\\t')\" A=1 docker build --secret id=X,env=X ."),
+    ("docker build --build-arg X=$(cat f) .", 'X="$(cat f)" docker build --secret id=X,env=X .'),
+    ("export A=1 && docker build --build-arg X=1 .", "export A=1 && X=1 docker build --secret id=X,env=X ."),
     ("cross-env X=1 docker build --build-arg X .", "cross-env X=1 docker build --secret id=X,env=X ."),
 ]  # fmt: skip
 
@@ -36,7 +38,7 @@ def test_scripts(tmp_path: Path, before: str, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["docker build --build-arg X=$(cat f) .", "docker build --build-arg X=%X% ."]
+    "script", ["docker build --build-arg X=1 .", "docker build --build-arg X=%X% ."]
 )
 def test_a_variable_before_the_command_is_refused(tmp_path: Path, script: str) -> None:
     text = json.dumps({"scripts": {"image": script}})

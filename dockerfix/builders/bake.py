@@ -14,29 +14,35 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders.bake_files import (
+    BakeFile,
+    Target,
+    beside,
+    members,
+    named,
+    others,
+    read,
+    strings,
+)
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.finding import Refusal
-from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.edits import Operation
     from dockerfix.formats.brackets import Group, Member, Node, Text
+    from dockerfix.source import Span
     from dockerfix.workspace import Workspace
 
 KIND = "bake"
 UNKNOWN = "?"
 MOST_ROUNDS = 64
-DEFAULTS = (
-    "docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl",
-)  # fmt: skip
 
 
 def claims(path: str, head: bytes) -> bool:
     """Whether the file at `path` may be a bake file."""
-    name = path.rpartition("/")[2]
-    return name.endswith(".hcl") or (name.endswith(".json") and "bake" in name)
+    return named(path)
 
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
@@ -46,117 +52,8 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     own = read(path, data)
     if own is None or not own.targets:
         return
-    project = Project(own, tuple(_beside(path, workspace)))
-    yield from project.calls()
-
-
-class Target(NamedTuple):
-    """`body` holds what it says; `head` is where its name stands."""
-
-    name: str
-    head: Span
-    body: Group
-    path: str
-
-
-@dataclass(frozen=True, eq=False)
-class BakeFile:
-    """`variables` maps a name to its default: "" for none or an empty one, None if not known."""
-
-    source: Source
-    targets: tuple[Target, ...]
-    variables: Mapping[str, str | None]
-    optional: frozenset[str]
-    groups: frozenset[str]
-
-
-def read(path: str, data: bytes) -> BakeFile | None:
-    """The file's targets and variables; None if it does not parse."""
-    source = Source(path, data)
-    return _read_json(source) if path.endswith(".json") else _read_hcl(source)
-
-
-def _read_hcl(source: Source) -> BakeFile | None:
-    from dockerfix.formats import hcl
-
-    file = hcl.parse(source)
-    if file.errors:
-        return None
-    targets, grouped = [], set()
-    variables: dict[str, str | None] = {one.key: None for one in file.body.members}
-    optional = set()
-    for block in file.blocks:
-        label = block.labels[0] if block.labels else ""
-        if block.type == "target" and label:
-            targets.append(Target(label, block.head, block.body, source.path))
-        elif block.type == "group":
-            grouped.update(_strings(block.body.get("targets")))
-        elif block.type == "variable" and label:
-            variables[label] = _default(block.body.get("default"))
-            if block.body.get("default") is None:
-                optional.add(label)
-    return BakeFile(source, tuple(targets), variables, frozenset(optional), frozenset(grouped))
-
-
-def _read_json(source: Source) -> BakeFile | None:
-    from dockerfix.formats import json
-    from dockerfix.formats.brackets import Group
-
-    file = json.parse(source)
-    root = file.root
-    if file.errors or not isinstance(root, Group):
-        return None
-    targets, grouped = [], set()
-    variables: dict[str, str | None] = {}
-    optional = set()
-    for member in _members(root.get("target")):
-        if isinstance(member.value, Group):
-            targets.append(Target(member.key, member.key_span, member.value, source.path))
-    for member in _members(root.get("group")):
-        if isinstance(member.value, Group):
-            grouped.update(_strings(member.value.get("targets")))
-    for member in _members(root.get("variable")):
-        default = member.value.get("default") if isinstance(member.value, Group) else None
-        variables[member.key] = _default(default)
-        if default is None:
-            optional.add(member.key)
-    return BakeFile(source, tuple(targets), variables, frozenset(optional), frozenset(grouped))
-
-
-def _default(node: Node | None) -> str | None:
-    from dockerfix.formats.brackets import Text
-
-    if node is None or (isinstance(node, Text) and node.null):
-        return ""
-    return node.literal if isinstance(node, Text) else None
-
-
-def _members(node: Node | None) -> tuple[Member, ...]:
-    from dockerfix.formats.brackets import Group
-
-    return node.members if isinstance(node, Group) else ()
-
-
-def _strings(node: Node | None) -> list[str]:
-    from dockerfix.formats.brackets import Text
-
-    values = (member.value for member in _members(node))
-    return [one.literal for one in values if isinstance(one, Text) and one.literal is not None]
-
-
-def _beside(path: str, workspace: Workspace) -> Iterator[BakeFile]:
-    """The files of the same folder that bake reads together with this one."""
-    folder = posixpath.dirname(path)
-    for name in DEFAULTS:
-        other = posixpath.join(folder, name)
-        if other == path or not workspace.exists(other):
-            continue
-        try:
-            found = read(other, workspace.read(other))
-        except Exception:  # an unreadable file is told of by whoever reads it as a file
-            continue
-        if found is not None:
-            yield found
+    project = Project(own, tuple(beside(path, workspace)), tuple(others(own, workspace)))
+    yield from project.calls(workspace)
 
 
 class Held(NamedTuple):
@@ -169,10 +66,11 @@ class Held(NamedTuple):
 
 @dataclass(eq=False)
 class Project:
-    """One bake file, and those that are read with it."""
+    """One bake file, those that are read with it, and those that may be (`-f`)."""
 
     file: BakeFile
     beside: tuple[BakeFile, ...]
+    others: tuple[BakeFile, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, list[Target]]:
@@ -189,7 +87,7 @@ class Project:
             name
             for targets in self.by_name.values()
             for one in targets
-            for name in _strings(one.body.get("inherits"))
+            for name in strings(one.body.get("inherits"))
         )
 
     def default(self, name: str) -> str | None:
@@ -197,7 +95,7 @@ class Project:
         set in a file, or is no variable at all."""
         found = [
             file.variables[name] for file in (self.file, *self.beside) if name in file.variables
-        ]
+        ] or [file.variables[name] for file in self.others if name in file.variables]
         return found[-1] if found and None not in found else None
 
     def layers(self, name: str, depth: int = 0) -> list[Target]:
@@ -205,7 +103,7 @@ class Project:
         if depth > 8:
             return []
         own = self.by_name.get(name, [])
-        bases = [base for one in own for base in _strings(one.body.get("inherits"))]
+        bases = [base for one in own for base in strings(one.body.get("inherits"))]
         found = list(own)
         for base in reversed(bases):
             found += self.layers(base, depth + 1)
@@ -213,14 +111,29 @@ class Project:
 
     # -- calls ----------------------------------------------------------------
 
-    def calls(self) -> Iterator[BuildCall]:
+    def calls(self, workspace: Workspace) -> Iterator[BuildCall]:
         grouped = frozenset().union(*(one.groups for one in (self.file, *self.beside)))
         for target in self.file.targets:
             says = target.body.get("context"), target.body.get("dockerfile")
             base = target.name in self.inherited and target.name not in grouped
             if base and says == (None, None) and target.name != "default":
                 continue
-            yield from self._of(target)
+            calls = list(self._of(target))
+            if base and not any(self._there(call, workspace) for call in calls):
+                # What it inherits to others names the Dockerfile; nobody builds it as it is.
+                continue
+            yield from calls
+
+    def _there(self, call: BuildCall, workspace: Workspace) -> bool:
+        """Whether a Dockerfile may be where the call says."""
+        context = call.context or "."
+        if call.linked_by != "unresolved" or context.startswith(("/", "~")) or "://" in context:
+            return True
+        file = call.dockerfile_argument or posixpath.join(context, "Dockerfile")
+        starts = ("", posixpath.dirname(self.file.source.path))
+        return UNKNOWN in file or any(
+            workspace.exists(posixpath.normpath(posixpath.join(start, file))) for start in starts
+        )
 
     def _of(self, target: Target) -> Iterator[BuildCall]:
         layers = self.layers(target.name)
@@ -284,7 +197,8 @@ class Project:
         if node.literal is not None:
             return BuildArg(name, span, Value.LITERAL, None, False, True, not node.literal)
         if node.variable is not None:
-            always = not any(node.variable in one.optional for one in (self.file, *self.beside))
+            files = (self.file, *self.beside, *self.others)
+            always = not any(node.variable in one.optional for one in files)
             if self.default(node.variable) == "":
                 return BuildArg(name, span, Value.ENVIRONMENT, node.variable, True, always)
             return BuildArg(name, span, Value.TEXT, node.variable, False, True)
@@ -311,10 +225,9 @@ class Project:
         self, target: Target, layers: Sequence[Target]
     ) -> Iterator[tuple[str, str | None, str | None]]:
         """(context, Dockerfile, stage) of each round of the target's matrix."""
-        matrix = {one.key: _strings(one.value) for one in _members(target.body.get("matrix"))}
-        rounds = itertools.product(*matrix.values())
-        for values in itertools.islice(rounds, MOST_ROUNDS):
-            given = dict(zip(matrix, values, strict=True))
+        matrix = [list(_rounds(one)) for one in members(target.body.get("matrix"))]
+        for values in itertools.islice(itertools.product(*matrix), MOST_ROUNDS):
+            given = {name: text for one in values for name, text in one.items()}
             context = self._value(self._first(layers, "context"), given, ".")
             file = self._value(self._first(layers, "dockerfile"), given, None)
             stage = self._value(self._first(layers, "target"), given, None)
@@ -348,6 +261,25 @@ class Project:
         return found if text.template else UNKNOWN
 
 
+def _rounds(axis: Member) -> Iterator[dict[str, str]]:
+    """What each value of a matrix' axis gives: `x`, or `x.name` for each member of an object."""
+    from dockerfix.formats.brackets import Group, Text
+
+    for member in members(axis.value):
+        value = member.value
+        if isinstance(value, Text) and value.literal is not None:
+            yield {axis.key: value.literal}
+        elif isinstance(value, Group):
+            inner = ((one.key, one.value) for one in value.members)
+            yield {
+                f"{axis.key}.{key}": text.literal
+                for key, text in inner
+                if isinstance(text, Text) and text.literal is not None
+            }
+        else:
+            yield {}
+
+
 def _odd(node: Node | None) -> bool:
     """Whether `args` is computed, so that it may hold anything."""
     from dockerfix.formats.brackets import Group
@@ -359,7 +291,7 @@ def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
     from dockerfix.formats.brackets import Group, Text
 
     for layer in layers:
-        for member in _members(layer.body.get("secret")):
+        for member in members(layer.body.get("secret")):
             node = member.value
             keys: dict[str, str] = {}
             if isinstance(node, Group):
@@ -377,8 +309,8 @@ def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
 def _ssh(node: Node | None) -> Iterator[str]:
     from dockerfix.formats.brackets import Group, Text
 
-    yield from _strings(node)
-    for member in _members(node):
+    yield from strings(node)
+    for member in members(node):
         said = member.value.get("id") if isinstance(member.value, Group) else None
         if isinstance(said, Text) and said.literal:
             yield said.literal
@@ -447,6 +379,8 @@ class BakeDialect:
         return [site.remove(held.holder, held.member, order=held.member.span.start)]
 
     def _given(self, arg: BuildArg, id: str, source: str | None) -> str | Refusal:
+        from dockerfix.formats.brackets import Text
+
         if source is not None:
             kind, _, rest = source.partition(":")
             if kind == "command":
@@ -467,6 +401,13 @@ class BakeDialect:
                 "is not in the environment",
                 arg.span,
                 f"Remove the default, or give `secret` by hand where {arg.variable} is always set.",
+            )
+        value = self.held[arg.name].member.value
+        if isinstance(value, Text) and value.null:
+            return self._refusal(
+                f"{arg.name} is null here, so that bake passes none",
+                arg.span,
+                f"Remove {arg.name} from `args`, and run dockerfix again.",
             )
         return self._refusal(
             f"the value of {arg.name} is more than one plain variable",

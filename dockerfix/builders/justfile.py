@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.package_json import inside
@@ -20,7 +20,7 @@ from dockerfix.shell.nodes import FOREIGN
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.call import BuildCall
     from dockerfix.shell import Script
@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 KIND = "justfile"
 _EXPRESSION = re.compile(rb"(?<!\{)\{\{(?!\{).*?\}\}")
-_SHELL = re.compile(rb"^set[ \t]+shell[ \t]*:=[ \t]*\[[ \t]*['\"]([^'\"]+)", re.M)
+_SHELL = re.compile(rb"^set[ \t]+shell[ \t]*:=[ \t]*\[[ \t]*['\"]([^'\"]+)['\"]([^\]]*)", re.M)
+_NOUNSET = re.compile(rb"['\"]-[a-zA-Z]*u|nounset")
+_FOLDER = re.compile(rb"^set[ \t]+working-directory[ \t]*:=[ \t]*['\"]([^'\"]+)['\"]", re.M)
+_ATTRIBUTE = re.compile(rb"^\[([^\]]+)\][ \t]*\r?$")
+_IN_FOLDER = re.compile(rb"working-directory[ \t]*[:(][ \t]*['\"]([^'\"]+)['\"]")
+_SCRIPT = re.compile(rb"(?:^|,)[ \t]*script[ \t]*(?:\([ \t]*['\"]([^'\"]+)['\"]|,|$)")
 _WINDOWS = re.compile(rb"^set[ \t]+(?:powershell|windows-powershell)\b(?!.*false)", re.M)
 _ENV = re.compile(
     rb"^(?:export[ \t]+)?([A-Za-z_][\w-]*)[ \t]*:=[ \t]*env(?:_var(?:_or_default)?)?\([ \t]*"
@@ -64,14 +69,18 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     read = {hit[1].decode(): hit[3].decode() for hit in _ENV.finditer(data)}
     host = Recipes(data, {name: env for name, env in read.items() if env not in exported})
     variable = Variable(values=None, attribute="yes", in_sync=True, assigned="yes")
-    for span in shells(data):
+    nounset = bool(shell and _NOUNSET.search(shell[2]))
+    said = _FOLDER.search(data)
+    home = inside(posixpath.dirname(path), said[1].decode() if said else "")
+    for span, folder in shells(data):
         text = masked(data[span.start : span.end])
         if not mentions_build(text):
             continue
-        initial = State(variables=dict.fromkeys(exported, variable), cwds=frozenset({""}))
+        initial = State(dict.fromkeys(exported, variable), frozenset({""}), nounset=nounset)
         script = read_script(Projection.masked(text, span.start), initial=initial)
         for call in calls_of(path, script, host):
-            yield replace(call, cwd=inside(posixpath.dirname(path), call.cwd))
+            start = home if folder is None else inside(home or "", folder)
+            yield replace(call, cwd=inside(start or "", call.cwd))
 
 
 class Recipes(Host):
@@ -89,35 +98,54 @@ class Recipes(Host):
         if not raw.startswith(b"{{"):
             return None
         name = raw[2:-2].strip().decode("utf-8", "replace")
-        return Substitution(raw, self.variables.get(name))
+        # `quote()`, for one, brings quotes.
+        return Substitution(raw, self.variables.get(name), quotes="(" in name)
 
 
-def shells(data: bytes) -> Iterator[Span]:
-    """What each shell gets: whole lines of the file."""
+class Shell(NamedTuple):
+    """What one shell gets, whole lines of the file, and the folder that its recipe names."""
+
+    span: Span
+    folder: str | None = None
+
+
+def shells(data: bytes) -> Iterator[Shell]:
+    """What each shell gets."""
     lines: list[tuple[int, bytes]] = []
+    attributes: list[bytes] = []
+    above: list[bytes] = []
     at = 0
     for line in (*data.splitlines(keepends=True), b""):
         if line[:1] in (b" ", b"\t") or (lines and line and not line.strip()):
             lines.append((at, line))
         else:
-            yield from _recipe(lines)
+            yield from _recipe(lines, attributes)
             lines = []
+            said = _ATTRIBUTE.match(line)
+            if said is not None:
+                above.append(said[1])
+            elif line.strip():
+                attributes, above = above, []
         at += len(line)
 
 
-def _recipe(lines: list[tuple[int, bytes]]) -> Iterator[Span]:
+def _recipe(lines: list[tuple[int, bytes]], attributes: Sequence[bytes]) -> Iterator[Shell]:
     if not lines:
         return
+    named = next((hit for one in attributes if (hit := _IN_FOLDER.search(one))), None)
+    folder = named[1].decode() if named is not None else None
+    script = next((hit for one in attributes if (hit := _SCRIPT.search(one))), None)
     first = lines[0][1].strip()
-    if first.startswith(b"#!"):
-        if interpreter(first) in SHELLS:
-            yield Span(lines[0][0], lines[-1][0] + len(lines[-1][1]))
+    if first.startswith(b"#!") or script is not None:
+        name = script[1] or b"sh" if script is not None else interpreter(first)
+        if name in SHELLS:
+            yield Shell(Span(lines[0][0], lines[-1][0] + len(lines[-1][1])), folder)
         return
     start: int | None = None
     for at, line in lines:
         start = at if start is None else start
         if not line.rstrip(b"\r\n").endswith(b"\\"):
-            yield Span(start, at + len(line))
+            yield Shell(Span(start, at + len(line)), folder)
             start = None
 
 

@@ -1,4 +1,4 @@
-"""Build commands in the fenced blocks of Markdown files.
+"""Build commands in the fenced and indented blocks of Markdown files.
 
 They are documentation: nobody runs them from there, so they never hold a fix back and say
 nothing of how an image is built. When a fix is made, they are rewritten with it. In a session
@@ -28,9 +28,15 @@ SUFFIXES = (".md", ".markdown", ".mdx")
 SHELLS = frozenset(
     {"sh", "bash", "shell", "zsh", "console", "terminal", "shell-session", "shellsession", ""}
 )
-_PROMPT = re.compile(rb"^([ \t]*)([$#%>]|\w*[\w@:~-]+[$#])[ \t]+(?=\S)")
-_PLACEHOLDER = re.compile(rb"(?<![<\w])<[A-Za-z](?:[^<>\n|&;]{0,60}[^<>\s|&;])?>")
-_SESSION = re.compile(rb"^[ \t]*\$[ \t]+\S", re.M)
+_PROMPT = re.compile(
+    rb"^([ \t]*)([$#%>]|\w+@[\w.-]+[^\n$#]{0,40}[$#]|\w*[\w@:~-]+[$#])[ \t]+(?=\S)"
+)
+_PLACEHOLDER = re.compile(
+    rb"(?<![<\w])<[A-Za-z](?:[^<>\n|&;]{0,60}[^<>\s|&;])?>"
+    rb"|(?<==)\{[A-Za-z][^{}\n\"'$]{0,60}\}|(?<==)\[[A-Za-z][^][\n\"'$]{0,60}\]"
+)
+"""`<your token>`, and `X={your token}` or `X=[your token]`."""
+_SESSION = re.compile(rb"^[ \t]*(?:\$|\w+@[\w.-]+[^\n$#]*[$#])[ \t]+\S", re.M)
 
 
 def claims(path: str, head: bytes) -> bool:
@@ -39,22 +45,23 @@ def claims(path: str, head: bytes) -> bool:
 
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
-    """The build calls in the fenced shell blocks of the file at `path`."""
+    """The build calls in the shell blocks of the file at `path`."""
     if b"--build-arg" not in data or not mentions_build(data):
         return
     from dockerfix.builders.shell_dialect import calls_of
-    from dockerfix.formats.markdown import fences
+    from dockerfix.formats.markdown import fences, indented
     from dockerfix.projection import Projection
     from dockerfix.shell import read
 
     host = Page(data)
-    for fence in fences(data):
-        text = data[fence.content.start : fence.content.end]
-        if fence.language not in SHELLS or b"--build-arg" not in text:
+    blocks = [one.content for one in fences(data) if one.language in SHELLS]
+    for block in (*blocks, *indented(data)):
+        text = data[block.start : block.end]
+        if b"--build-arg" not in text:
             continue
         shown = commands(text) if _SESSION.search(text) else text
         shown = _PLACEHOLDER.sub(lambda hit: bytes([FOREIGN]) * len(hit[0]), shown)
-        for call in calls_of(path, read(Projection.masked(shown, fence.content.start)), host):
+        for call in calls_of(path, read(Projection.masked(shown, block.start)), host):
             yield replace(call, documentation=True)
 
 

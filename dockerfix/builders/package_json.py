@@ -1,12 +1,14 @@
 """Scripts of a package.json that start builds: shell inside JSON strings.
 
 npm runs them with sh, on Windows with cmd.exe: there a variable before the command is no
-assignment, so one is only set by way of cross-env (T37). Flags are the same on both.
+assignment, so one is only set by way of cross-env (T37), or where the script needs a shell
+already. Flags are the same on both.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.call import BuildArg, BuildCall
     from dockerfix.builders.shell_dialect import ShellDialect
     from dockerfix.edits import Operation
+    from dockerfix.shell import Script
     from dockerfix.workspace import Workspace
 
 KIND = "package.json"
@@ -52,11 +55,23 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
             continue
         if not mentions_build(text.projection.text):
             continue
-        for call in calls_of(path, read(text.projection), host):
+        script = read(text.projection)
+        posix = only_posix(script)
+        for call in calls_of(path, script, host):
             if isinstance(call.dialect, ShellDialect):
-                dialect = ScriptDialect(call.dialect)
+                dialect = ScriptDialect(call.dialect, posix)
                 cwd = inside(posixpath.dirname(path), call.cwd)
                 yield replace(call, dialect=dialect, cwd=cwd, label=member.key)
+
+
+def only_posix(script: Script) -> bool:
+    """Whether cmd.exe could not run the script as it stands, so that only a shell does."""
+    return any(
+        any(one.kind == "prefix" for one in command.prefix)
+        or command.name in ("export", ".", "source", "unset")
+        or any(part.kind == "command" for word in command.words for part in word.parts)
+        for command in script.commands
+    )
 
 
 def inside(folder: str, cwd: str | None) -> str | None:
@@ -69,9 +84,10 @@ def inside(folder: str, cwd: str | None) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class ScriptDialect:
-    """A call in a script."""
+    """A call in a script; `posix`: the script is one that cmd.exe cannot run."""
 
     inner: ShellDialect
+    posix: bool = False
 
     @property
     def shared(self) -> tuple[Span, ...]:
@@ -106,7 +122,15 @@ class ScriptDialect:
         if wrapper is not None and wrapper.argument.where == "direct":
             # All that is asked of one command is lowered by one site: they must be the same.
             return [self._behind(one, wrapper.argument.span.end) for one in result]
-        if any(one.verb == "set" for one in result):
+        if any(one.verb == "set" for one in result) and not self.posix:
+            if re.search(rb"%\w+%", self.inner.line.script.text):
+                return Refusal(
+                    "the value is a variable in the way of cmd.exe",
+                    self.inner.path,
+                    span,
+                    "Pass the variable by its bare name (`--build-arg X`), which every system "
+                    "understands, and run dockerfix again.",
+                )
             return Refusal(
                 "the value is not in the environment of the script, and cmd.exe on Windows knows "
                 "no variable before a command",

@@ -21,7 +21,7 @@ from dockerfix.builders.shell_edits import (
     requoted,
 )
 from dockerfix.builders.shell_sources import sourced
-from dockerfix.builders.shell_values import Host, Plan, Substitution, ValuePlanner
+from dockerfix.builders.shell_values import Host, Plan, Substitution, ValuePlanner, shown
 from dockerfix.builders.standard_input import piped
 from dockerfix.finding import Refusal
 from dockerfix.source import Span
@@ -121,7 +121,7 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             ssh,
             line.buildkit,
             line.evidence,
-            tuple(argument.text.decode("utf-8", "replace") for argument in line.unresolved),
+            tuple(shown(argument, host) for argument in line.unresolved),
             refusal,
             piped=piped(line, situation),
             forward=line.forward,

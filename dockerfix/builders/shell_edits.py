@@ -287,13 +287,16 @@ def _united(cuts: Iterable[Span]) -> list[Span]:
 
 
 def value_text(
-    text: bytes, leaves: Sequence[Leaf], foreign: Callable[[Span], bytes] | None = None
+    text: bytes,
+    leaves: Sequence[Leaf],
+    foreign: Callable[[Span], bytes] | None = None,
+    bare: frozenset[Span] = frozenset(),
 ) -> Text | None:
     """The value as the right side of an assignment, byte for byte what the argument had.
 
     Text that stood in quotes keeps them; unquoted expansions get double quotes where that
     cannot change what they are. None where it cannot be written so (a bare tilde or brace).
-    `foreign` gives the host's text for a run of `FOREIGN` bytes.
+    `foreign` gives the host's text for a run of `FOREIGN` bytes; those in `bare` get no quotes.
     """
     leaves = [leaf for leaf in leaves if leaf.part.kind != "escape" or leaf.part.value]
     plain = all(_plain(text, leaf) for leaf in leaves)
@@ -303,7 +306,7 @@ def value_text(
         part = leaf.part
         raw = text[part.span.start : part.span.end]
         quoted = leaf.quoted or plain
-        if part.kind in ("single", "ansi"):
+        if part.kind in ("single", "ansi") or (part.span in bare and not leaf.quoted):
             quoted = False
         if part.kind == "text" and not leaf.quoted and _unsafe(part.value, first=leaf is leaves[0]):
             return None

@@ -6,6 +6,7 @@ command, or why neither can be done. It reads; operations are made by `shell_dia
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,26 +14,30 @@ from dockerfix.builders.clients import steers, tables
 from dockerfix.builders.command_line import CommandLine, GivenArg, read_command_line
 from dockerfix.builders.shell_edits import Piece, Text, value_text
 from dockerfix.finding import Refusal
+from dockerfix.shell.nodes import FOREIGN
 from dockerfix.shell.words import is_name
+from dockerfix.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dockerfix.builders.arguments import Argument
     from dockerfix.builders.call import BuildArg, BuildCall
     from dockerfix.edits import Operation
     from dockerfix.shell import Nested, Part, Script, Variable
-    from dockerfix.source import Span
 
 NEUTRAL = "DOCKERFIX_"
 
 
 class Substitution(NamedTuple):
     """What a host's own substitution is: `variable` if it is one that the client's
-    environment holds under that name with that very value, `raw` its text in the host."""
+    environment holds under that name with that very value, `raw` its text in the host.
+    `quotes`: it may bring quotes of its own, so that none are put round it."""
 
     raw: bytes
     variable: str | None = None
     value: bytes | None = None
+    quotes: bool = False
 
 
 class Host:
@@ -124,12 +129,12 @@ class ValuePlanner:
             found = self.host.substitution(script, span)
             return found.raw if found is not None else b""
 
-        usable = all(
-            leaf.part.kind != "foreign"
-            or self.host.substitution(script, leaf.part.span) is not None
-            for leaf in given.leaves or ()
-        )
-        return value_text(script.text, given.leaves or (), foreign if usable else None)
+        leaves = given.leaves or ()
+        spans = [leaf.part.span for leaf in leaves if leaf.part.kind == "foreign"]
+        known = {span: self.host.substitution(script, span) for span in spans}
+        usable = all(found is not None for found in known.values())
+        bare = frozenset(span for span, found in known.items() if found and found.quotes)
+        return value_text(script.text, leaves, foreign if usable else None, bare)
 
     def _unless_unset(self, given: GivenArg, text: Text) -> Text:
         """Under `set -u`, `"$X"` of a flag that was given only where X is set must not fail."""
@@ -314,6 +319,17 @@ class ValuePlanner:
             self.line.script.projection.host_span(span),
             help or "Change this call by hand.",
         )
+
+
+def shown(argument: Argument, host: Host) -> str:
+    """The argument as the file has it, the host's own text put in."""
+
+    def raw(hit: re.Match[bytes]) -> bytes:
+        start = argument.span.start + hit.start()
+        found = host.substitution(argument.script, Span(start, start + len(hit[0])))
+        return found.raw if found is not None else b"..."
+
+    return re.sub(b"%c+" % FOREIGN, raw, argument.text).decode("utf-8", "replace")
 
 
 def neutral(name: str) -> str:

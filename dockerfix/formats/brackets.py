@@ -187,6 +187,9 @@ class _Edits:
             before = self.group.members[index - 1]
             if self.data.count(b"\n", before.span.end, near.span.start) != 1:
                 return width
+            old = self.source.text(near.span)
+            if b"\n" not in old and old.index(b"=") != self.source.text(before.span).find(b"="):
+                return width
         text = self.source.text(before.span)
         if b"\n" in text:
             return width

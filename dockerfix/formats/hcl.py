@@ -16,7 +16,7 @@ from dockerfix.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_INTERPOLATED = re.compile(r"\$\{\s*([A-Za-z_][\w-]*)\s*\}")
+_INTERPOLATED = re.compile(r"\$\{\s*([A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*)\s*\}")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -141,6 +141,9 @@ class _Reading:
             literal, variable, parts = template(text)
             return Text(span, literal, variable, template=parts)
         if node.type == "variable_expr":
+            name = self._text(node)
+            return Text(span, None, name, template=("", name, ""))
+        if node.type == "expression" and [one.type for one in node.children[1:]] == ["get_attr"]:
             name = self._text(node)
             return Text(span, None, name, template=("", name, ""))
         if node.type == "null_lit":

@@ -1,6 +1,7 @@
-"""Markdown as its fenced code blocks: the language, and where the content stands.
+"""Markdown as its code blocks: the language, and where the content stands.
 
-CommonMark's fences (backticks or tildes, also indented in a list); everything else is prose.
+CommonMark's fences (backticks or tildes, also indented in a list), and indented code; everything
+else is prose.
 Knows nothing of shells or builds.
 """
 
@@ -40,3 +41,18 @@ def fences(data: bytes) -> tuple[Fence, ...]:
         words = opened[3].decode("utf-8", "replace").lower().replace("{", " ").split()
         found.append(Fence(words[0].strip(".}") if words else "", Span(start, end)))
         at = closed.end() if closed is not None else len(data)
+
+
+_INDENTED = re.compile(
+    rb"(?:\A|(?<=\n))(?:[ \t]*\r?\n)((?:(?: {4}|\t)[^\n]*(?:\n|\Z)|[ \t]*\r?\n(?= {4}|\t))+)"
+)
+
+
+def indented(data: bytes) -> tuple[Span, ...]:
+    """The blocks of lines that a blank line and an indent of four make code, outside fences.
+
+    In a list such lines may be its text: whether they are commands is for others to say.
+    """
+    inside = [fence.content for fence in fences(data)]
+    found = (Span(*hit.span(1)) for hit in _INDENTED.finditer(data))
+    return tuple(span for span in found if not any(span.overlaps(one) for one in inside))
