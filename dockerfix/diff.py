@@ -29,20 +29,25 @@ class Block(NamedTuple):
     new_end: int
 
 
-def patch(path: str, old: bytes, new: bytes, mask: Mask | None = None) -> bytes:
-    """The patch of one file, empty if nothing changed. `path` is shown with a/ and b/.
+def patch(path: str, old: bytes | None, new: bytes, mask: Mask | None = None) -> bytes:
+    """The patch of one file, empty if nothing changed. `path` is shown with a/ and b/. Without
+    `old` the patch makes the file.
 
     `mask` is given every line, without its sign, and returns what to show instead: such a
     patch cannot be applied.
     """
     if old == new:
         return b""
-    before, after = lines(old), lines(new)
+    before, after = lines(old or b""), lines(new)
     out = []
     if not old or not new:
         # Without this line git takes a file that becomes empty for a removed one.
         out.append(b"diff --git %s %s\n" % (quoted("a/" + path), quoted("b/" + path)))
-    out += [_header(b"---", "a/" + path), _header(b"+++", "b/" + path)]
+    if old is None:
+        out += [b"new file mode 100644\n", b"--- /dev/null\n"]
+    else:
+        out.append(_header(b"---", "a/" + path))
+    out.append(_header(b"+++", "b/" + path))
     for hunk in _hunks(blocks(before, after)):
         out.extend(_hunk(hunk, before, after, mask))
     return b"".join(out)

@@ -42,6 +42,15 @@ CASES = {
 }
 
 
+def test_git_makes_a_new_file(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    (tmp_path / "Dockerfile").write_bytes(b"FROM a\n")
+    both = patch("Dockerfile", b"FROM a\n", b"FROM b\n") + patch("a b/.x", None, b"1\n2")
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=both, check=True)
+    assert (tmp_path / "a b/.x").read_bytes() == b"1\n2"
+    assert (tmp_path / "Dockerfile").read_bytes() == b"FROM b\n"
+
+
 @pytest.mark.parametrize(("old", "new"), CASES.values(), ids=CASES)
 def test_git_applies_it_byte_for_byte(tmp_path: Path, old: bytes, new: bytes) -> None:
     assert apply(tmp_path, "Dockerfile", old, new) == new

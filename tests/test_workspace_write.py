@@ -15,7 +15,7 @@ from dockerfix.workspace import Workspace, WriteError, journal
 
 PACKAGE = Path(__file__).resolve().parent.parent
 OLD = {"Dockerfile": b"FROM a\nARG TOK\n", "ci/build.sh": b"old canary-gQ7vX2mZ9pLr4tYw8sKd\n"}
-NEW = {"Dockerfile": b"FROM a\nRUN b\n", "ci/build.sh": b"new\r\n"}
+NEW = {"Dockerfile": b"FROM a\nRUN b\n", "ci/build.sh": b"new\r\n", "ci/.dockerignore": b".npmrc\n"}
 
 
 def lay_out(root: Path) -> Workspace:
@@ -28,7 +28,7 @@ def lay_out(root: Path) -> Workspace:
 
 
 def content(root: Path) -> dict[str, bytes]:
-    return {name: (root / name).read_bytes() for name in OLD}
+    return {name: (root / name).read_bytes() for name in NEW if (root / name).exists()}
 
 
 def everything(root: Path) -> set[str]:
@@ -45,8 +45,9 @@ def test_all_files_are_replaced_and_nothing_is_left_over(tmp_path: Path) -> None
     workspace = lay_out(tmp_path)
     workspace.write(NEW)
     assert content(tmp_path) == NEW
-    assert everything(tmp_path) == set(OLD)
+    assert everything(tmp_path) == set(NEW)
     assert stat.S_IMODE((tmp_path / "ci/build.sh").stat().st_mode) == 0o750
+    assert stat.S_IMODE((tmp_path / "ci/.dockerignore").stat().st_mode) & 0o600 == 0o600
     assert Workspace(str(tmp_path)).read("Dockerfile") == NEW["Dockerfile"]
 
 
@@ -90,6 +91,16 @@ def test_a_symlink_out_of_the_root_is_not_written_through(tmp_path: Path) -> Non
     assert (tmp_path / "outside").read_bytes() == OLD["Dockerfile"]
 
 
+def test_a_file_that_came_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    workspace = read_all(lay_out(tmp_path))
+    assert workspace.original("ci/.dockerignore") is None
+    found = {path: (workspace.original(path), data) for path, data in NEW.items()}
+    (tmp_path / "ci/.dockerignore").write_bytes(b"")
+    with pytest.raises(WriteError, match="changed"):
+        journal.staged_write(workspace, found)
+    assert content(tmp_path) == {**OLD, "ci/.dockerignore": b""}
+
+
 @pytest.mark.parametrize("call", ["replace", "link", "fsync", "open", "chmod"])
 @pytest.mark.parametrize("nth", [1, 2, 3, 4, 5, 6])
 def test_a_failure_midway_puts_everything_back(
@@ -114,7 +125,7 @@ def test_a_failure_midway_puts_everything_back(
     assert content(tmp_path) == (NEW if failure is None else OLD)
     assert failure is None or "no space left" in failure
     assert failure is not None or seen[0] < nth or call in ("link", "fsync", "open")
-    assert everything(tmp_path) == set(OLD)
+    assert everything(tmp_path) == set(content(tmp_path))
 
 
 KILLED = """
@@ -139,7 +150,7 @@ class Watched:
 
 journal.os = Watched()
 workspace = Workspace(root)
-workspace.write({"Dockerfile": b"FROM a\\nRUN b\\n", "ci/build.sh": b"new\\r\\n"})
+workspace.write({"Dockerfile": b"FROM a\\nRUN b\\n", "ci/build.sh": b"new\\r\\n", "ci/.dockerignore": b".npmrc\\n"})
 """
 
 
@@ -166,7 +177,7 @@ def test_after_a_kill_at_any_point_the_next_run_finishes_or_puts_back(tmp_path: 
             assert stat.S_IMODE(left.stat().st_mode) == 0o600
             assert b"canary" not in left.read_bytes()
         said = Workspace(str(root)).recover()
-        assert everything(root) == set(OLD), nth
+        assert everything(root) == set(content(root)), nth
         now = content(root)
         assert now in (OLD, NEW), nth
         if now == NEW:
@@ -197,7 +208,7 @@ def test_recovery_can_be_killed_too(tmp_path: Path) -> None:
         if done.returncode == 0:
             break
     assert content(root) == NEW
-    assert everything(root) == set(OLD)
+    assert everything(root) == set(NEW)
 
 
 def _between_renames(root: Path, nth: int) -> bool:

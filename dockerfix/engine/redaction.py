@@ -62,5 +62,5 @@ def _values(result: Result) -> Iterator[bytes]:
                 if equals:
                     yield value.strip(b"\"'")
     for old, _ in result.changes.values():
-        for match in WELL_KNOWN.finditer(old):
+        for match in WELL_KNOWN.finditer(old or b""):
             yield match[1] or match[0]

@@ -69,7 +69,8 @@ class Reported:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What `run` found in one root. `changes` maps a path to its old and new bytes."""
+    """What `run` found in one root. `changes` maps a path to its old and new bytes;
+    the old ones are None for a file that is made."""
 
     workspace: Workspace
     findings: tuple[Reported, ...] = ()
@@ -77,7 +78,7 @@ class Result:
     notes: tuple[Problem, ...] = ()
     not_changed: tuple[Place, ...] = ()
     outside_callers: tuple[Mapping[str, str], ...] = ()
-    changes: Mapping[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[bytes | None, bytes]] = field(default_factory=dict)
     suppressed: int = 0
     dockerfiles: tuple[str, ...] = ()
     before: Snapshot | None = None
@@ -144,7 +145,7 @@ class _Run:
             tuple(self.memo.notes),
             tuple(dict.fromkeys(_not_changed(rounds[0]))),
             tuple(_outside(rounds[0])),
-            {path: (self.workspace.read(path), data) for path, data in sorted(changes.items())},
+            {path: (self.workspace.original(path), data) for path, data in sorted(changes.items())},
             len(self.suppressed),
             targets,
             first,
@@ -176,12 +177,12 @@ class _Run:
             changes.update(new)
             rounds.append(_Round(after := self.snapshot(changes), self.look(after, targets)))
         return rounds, {
-            path: data for path, data in changes.items() if data != self.workspace.read(path)
+            path: data for path, data in changes.items() if data != self.workspace.original(path)
         }
 
     def lowered(self, snapshot: Snapshot, chosen: list[Fix]) -> dict[str, bytes]:
         paths = {path for fix in chosen for path in fix.paths}
-        sources = {path: Source(path, snapshot.workspace.read(path)) for path in paths}
+        sources = {path: Source(path, snapshot.workspace.original(path) or b"") for path in paths}
         new = {
             path: data
             for path, data in apply(sources, chosen).items()

@@ -127,6 +127,11 @@ class Workspace:
             self._cache[path] = self._load(path)
         return self._cache[path]
 
+    def original(self, path: str) -> bytes | None:
+        """The bytes of a file that is to be written; None where there is none yet."""
+        there = path in self._overlay or os.path.lexists(self.absolute(path))
+        return self.read(path) if there else None
+
     def head(self, path: str, size: int = 1024) -> bytes:
         """The first bytes of a file, without keeping the rest; empty if it cannot be read."""
         known = self._overlay.get(path, self._cache.get(path))
@@ -213,13 +218,14 @@ class Workspace:
 
     def write(self, changes: Mapping[str, bytes]) -> None:
         """Replace the bytes of every file of `changes`, or of none. Raises WriteError.
+        A file that is not there is made.
 
         Each file must still be as this workspace read it, and this workspace goes on showing
         what it read: offsets in findings count in those bytes.
         """
         from dockerfix.workspace.journal import staged_write
 
-        staged_write(self, {path: (self.read(path), data) for path, data in changes.items()})
+        staged_write(self, {path: (self.original(path), data) for path, data in changes.items()})
 
     def recover(self) -> str:
         """Finish or put back what a killed run left behind; says what was done, "" for nothing."""

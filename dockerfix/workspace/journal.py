@@ -28,7 +28,8 @@ COMPLETE = b"complete\n"
 
 
 class Entry(NamedTuple):
-    """One file to replace; names are root-relative (`path` has its symlinks followed)."""
+    """One file to replace; names are root-relative (`path` has its symlinks followed). `before`
+    and `after` are hashes; `before` is empty for a file that is not there yet."""
 
     path: str
     before: str
@@ -48,8 +49,8 @@ class JournalKeptError(WriteError):
         )
 
 
-def staged_write(workspace: Workspace, changes: Mapping[str, tuple[bytes, bytes]]) -> None:
-    """Put the second bytes of each pair in place of the first. Raises WriteError."""
+def staged_write(workspace: Workspace, changes: Mapping[str, tuple[bytes | None, bytes]]) -> None:
+    """Put the second bytes of each pair in place of the first (None: of no file). Raises WriteError."""
     texts = {workspace.canonical(path): after for path, (_, after) in changes.items()}
     found = [
         _entry(workspace, path, before, after)
@@ -128,7 +129,7 @@ def _settle(workspace: Workspace, plan: list[Entry], complete: bool) -> str:
     return "put back what an interrupted run had changed"
 
 
-def _entry(workspace: Workspace, path: str, before: bytes, after: bytes) -> Entry:
+def _entry(workspace: Workspace, path: str, before: bytes | None, after: bytes) -> Entry:
     target = workspace.canonical(path)
     if not workspace.inside(path):
         raise WriteError(path, "it leads out of the root", "name the file it leads to")
@@ -140,7 +141,7 @@ def _entry(workspace: Workspace, path: str, before: bytes, after: bytes) -> Entr
     token = secrets.token_hex(6)
     return Entry(
         target,
-        _hash(before),
+        "" if before is None else _hash(before),
         _hash(after),
         f"{prefix}.dockerfix-new-{token}",
         f"{prefix}.dockerfix-old-{token}",
@@ -149,6 +150,13 @@ def _entry(workspace: Workspace, path: str, before: bytes, after: bytes) -> Entr
 
 def _stage(workspace: Workspace, entry: Entry, text: bytes) -> None:
     target, new = workspace.absolute(entry.path), workspace.absolute(entry.new)
+    if not entry.before:
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        return
     found = os.stat(target)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -191,7 +199,8 @@ def _keep(target: str, old: str) -> None:
 
 
 def _unchanged(workspace: Workspace, entry: Entry) -> None:
-    if _hash_of(workspace, entry.path) != entry.before:
+    there = os.path.lexists(workspace.absolute(entry.path))
+    if _hash_of(workspace, entry.path) != entry.before or (there and not entry.before):
         raise WriteError(
             entry.path, "it changed since it was read", "run dockerfix again on what it holds now"
         )
@@ -200,11 +209,14 @@ def _unchanged(workspace: Workspace, entry: Entry) -> None:
 def _put_back(workspace: Workspace, plan: list[Entry]) -> None:
     """Old bytes again for each file that has the new ones; what others wrote since is kept."""
     for one in plan:
-        if _hash_of(workspace, one.path) == one.after and (
-            _hash_of(workspace, one.old) == one.before
-        ):
-            os.replace(workspace.absolute(one.old), workspace.absolute(one.path))
-            _sync_folder(os.path.dirname(workspace.absolute(one.path)))
+        if _hash_of(workspace, one.path) != one.after:
+            continue
+        target = workspace.absolute(one.path)
+        if not one.before:
+            os.unlink(target)
+        elif _hash_of(workspace, one.old) == one.before:
+            os.replace(workspace.absolute(one.old), target)
+        _sync_folder(os.path.dirname(target))
 
 
 def _clean(workspace: Workspace, plan: list[Entry]) -> None:
