@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -88,26 +89,271 @@ class TestMoved:
         found = after(tmp_path, body, **{".dockerignore": "dist"})
         assert found[".dockerignore"] == "dist\n.npmrc\n"
 
+    def test_the_ignore_file_is_made(self, tmp_path: Path) -> None:
+        found = after(tmp_path, "WORKDIR /app\nCOPY .npmrc .\nRUN npm ci\nCOPY . .\n")
+        assert found[".dockerignore"] == ".npmrc\n"
+
+    def test_two_files_make_one_ignore_file(self, tmp_path: Path) -> None:
+        body = "WORKDIR /app\nCOPY . .\nRUN npm ci && pip install x\n"
+        body = body.replace("/app", "/root")
+        found = after(tmp_path, body, **{".netrc": "machine x password q7Rv2kXw9LmZ\n"})
+        assert found[".dockerignore"] == ".netrc\n.npmrc\n"
+
+    @pytest.mark.parametrize(
+        ("body", "becomes", "more"),
+        [
+            (
+                'WORKDIR /app\nCOPY ["a", ".npmrc", "./"]\nRUN npm ci\n',
+                'WORKDIR /app\nCOPY ["a", "./"]\nRUN --mount=M,target=/app/.npmrc npm ci\n',
+                {},
+            ),
+            (
+                "ENV D=/srv\nWORKDIR $D/app\nARG F=.npmrc\nADD $F $D/app/\nRUN npm ci\n",
+                "ENV D=/srv\nWORKDIR $D/app\nARG F=.npmrc\n"
+                "RUN --mount=M,target=/srv/app/.npmrc npm ci\n",
+                {},
+            ),
+            (
+                "WORKDIR /app\nCOPY p*.json .npmrc* ./\nRUN npm ci\n",
+                "WORKDIR /app\nCOPY p*.json ./\nRUN --mount=M,target=/app/.npmrc npm ci\n",
+                {"package.json": "{}"},
+            ),
+            (
+                "WORKDIR /app\nCOPY ci/.npmrc /root/.npmrc\nRUN npm ci\n",
+                "WORKDIR /app\nRUN --mount=M,target=/root/.npmrc npm ci\n",
+                {"ci/.npmrc": TOKEN, ".npmrc": ""},
+            ),
+            (
+                "COPY ci/prod.conf /etc/pip.conf\nRUN pip install a\n",
+                "RUN --mount=M,target=/etc/pip.conf pip install a\n",
+                {"ci/prod.conf": "index-url=https://u:q7Rv2kXw9LmZ4tBn6@r.io\n", ".npmrc": ""},
+            ),
+            (
+                "COPY .ssh /root/.ssh/\nRUN chmod 600 ~/.ssh/id_rsa && git fetch && rm -rf ~/.ssh\n",
+                "COPY .ssh /root/.ssh/\nRUN --mount=M,target=/root/.ssh/id_rsa git fetch\n",
+                {".ssh/id_rsa": "-----BEGIN PRIVATE KEY-----\n", ".ssh/config": "", ".npmrc": ""},
+            ),
+            (
+                "WORKDIR /a\nCOPY .npmrc .\nRUN npm ci && rm -f .npmrc x.json\nRUN npm test\n",
+                "WORKDIR /a\nRUN --mount=M,target=/a/.npmrc npm ci && rm -f x.json\nRUN npm test\n",
+                {},
+            ),
+            (
+                "USER app\nRUN mkdir -p ~/.m2\nCOPY settings.xml /home/app/.m2/\nRUN mvn package\n",
+                "USER app\nRUN mkdir -p ~/.m2\n"
+                "RUN --mount=M,target=/home/app/.m2/settings.xml,mode=0444 mvn package\n",
+                {"settings.xml": "<password>q7Rv2kXw9LmZ4</password>", ".npmrc": ""},
+            ),
+        ],
+        ids=["JSON", "variables", "wildcard", "folder", "renamed", "folder of keys", "rm", "m2"],
+    )
+    def test_shapes_of_copy(
+        self, tmp_path: Path, body: str, becomes: str, more: dict[str, str]
+    ) -> None:
+        found = after(tmp_path, body, **more)["Dockerfile"]
+        assert re.sub(r"type=secret,id=[^,]+", "M", found).replace(" \\\n   ", "") == becomes
+
+    def test_without_a_workdir_the_target_is_relative(self, tmp_path: Path) -> None:
+        files = {"Dockerfile": "FROM node\nCOPY .npmrc ./\nRUN npm ci\n", ".npmrc": TOKEN}
+        found = rewritten(tmp_path / "work", files)["Dockerfile"]
+        assert "target=.npmrc,required npm ci" in found
+
+    def test_every_stage_and_dockerfile_that_takes_it(self, tmp_path: Path) -> None:
+        stage = "WORKDIR /a\nCOPY . .\nRUN npm ci\n"
+        files = {
+            "Dockerfile": f"FROM node AS one\n{stage}FROM node\n{stage}",
+            "dev.Dockerfile": f"FROM node\n{stage}",
+            ".npmrc": TOKEN,
+            "build.sh": "#!/bin/sh\ndocker build -t app .\ndocker build -f dev.Dockerfile .\n",
+        }
+        found = rewritten(tmp_path / "work", files)
+        assert found["Dockerfile"].count("--mount=") == 2
+        assert found["dev.Dockerfile"].count("--mount=") == 1
+        assert found["build.sh"].count("--secret id=npmrc,src=.npmrc") == 2
+        assert found[".dockerignore"] == ".npmrc\n"
+
+    def test_a_file_that_nothing_reads_is_only_ignored(self, tmp_path: Path) -> None:
+        found = after(tmp_path, "COPY . /app\nRUN mkdir x\n")
+        assert found["Dockerfile"] == "COPY . /app\nRUN mkdir x\n"
+        assert found["build.sh"] == CALLER
+        assert found[".dockerignore"] == ".npmrc\n"
+
+    def test_two_files_of_one_name_have_two_ids(self, tmp_path: Path) -> None:
+        body = "WORKDIR /app\nCOPY a/.npmrc /root/\nCOPY b/.npmrc ./\nRUN npm ci\n"
+        found = after(tmp_path, body, **{"a/.npmrc": TOKEN, "b/.npmrc": TOKEN})
+        assert (
+            "--secret id=a-.npmrc,src=a/.npmrc --secret id=b-.npmrc,src=b/.npmrc"
+            in (found["build.sh"])
+        )
+
+    def test_the_id_of_a_caller_that_gives_it_is_kept(self, tmp_path: Path) -> None:
+        caller = "#!/bin/sh\ndocker build --secret id=rc,src=./.npmrc .\n"
+        found = after(tmp_path, "COPY .npmrc /.npmrc\nRUN npm ci\n", **{"build.sh": caller})
+        assert "id=rc,target=/.npmrc" in found["Dockerfile"]
+        assert found["build.sh"] == caller
+
+
+class TestCallers:
+    """Each kind gives the file relative to where its client runs."""
+
+    @pytest.mark.parametrize(
+        ("path", "text", "wanted"),
+        [
+            ("Makefile", "x:\n\tcd app && docker build .\n", "--secret id=npmrc,src=.npmrc ."),
+            ("Makefile", "x:\n\tdocker build app\n", "--secret id=npmrc,src=app/.npmrc app"),
+            (
+                ".github/workflows/a.yml",
+                "on: push\njobs:\n  b:\n    runs-on: ubuntu-latest\n    steps:\n"
+                "      - uses: docker/build-push-action@v6\n        with:\n          context: app\n",
+                "          secret-files: |\n            npmrc=app/.npmrc\n",
+            ),
+            (
+                ".github/workflows/a.yml",
+                "on: push\njobs:\n  b:\n    runs-on: ubuntu-latest\n    steps:\n"
+                "      - run: docker build .\n        working-directory: app\n",
+                "run: docker build --secret id=npmrc,src=.npmrc .\n",
+            ),
+            (
+                ".gitlab-ci.yml",
+                "b:\n  image: docker:27\n  script:\n    - docker build app\n",
+                "- docker build --secret id=npmrc,src=app/.npmrc app\n",
+            ),
+            (
+                "deploy/docker-compose.yml",
+                "services:\n  a:\n    build: ../app\n",
+                "secrets:\n  npmrc:\n    file: ../app/.npmrc\n",
+            ),
+            (
+                "docker-bake.hcl",
+                'target "a" {\n  context = "app"\n}\n',
+                '  secret  = ["id=npmrc,src=app/.npmrc"]\n',
+            ),
+            (
+                "app/package.json",
+                '{"scripts": {"image": "docker build -t x ."}}\n',
+                '"docker build --secret id=npmrc,src=.npmrc -t x ."',
+            ),
+            ("README.md", "```sh\ndocker build app\n```\n", "--secret id=npmrc,src=app/.npmrc app"),
+            ("justfile", "x:\n  docker build app\n", "--secret id=npmrc,src=app/.npmrc app"),
+            (
+                "Taskfile.yml",
+                "version: '3'\ntasks:\n  x:\n    dir: app\n    cmds:\n      - docker build .\n",
+                "--secret id=npmrc,src=.npmrc .",
+            ),
+        ],
+    )
+    def test_kind(self, tmp_path: Path, path: str, text: str, wanted: str) -> None:
+        files = {
+            "app/Dockerfile": "FROM node:20\nCOPY .npmrc /.npmrc\nRUN npm ci\n",
+            "app/.npmrc": TOKEN,
+            path: text,
+        }
+        assert wanted in rewritten(tmp_path / "work", files)[path]
+
+
+class TestWritten:
+    """A caller writes the file before it builds."""
+
+    DOCKERFILE = "FROM node:20\nWORKDIR /app\nCOPY . .\nRUN npm ci && rm .npmrc\n"
+    STEPS = (
+        "on: push\njobs:\n  b:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - run: %s\n      - uses: docker/build-push-action@v6\n        with:\n"
+        "          context: .\n"
+    )
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            'echo "//r.io/:_authToken=${{ secrets.T }}" > .npmrc',
+            "echo //r.io/:_authToken=$NPM_TOKEN | tee -a .npmrc",
+            "cp ~/.npmrc .",
+        ],
+    )
+    def test_in_a_step_of_the_job(self, tmp_path: Path, command: str) -> None:
+        files = {"Dockerfile": self.DOCKERFILE, ".github/workflows/a.yml": self.STEPS % command}
+        found = rewritten(tmp_path / "work", files)
+        assert "target=/app/.npmrc npm ci\n" in found["Dockerfile"]
+        assert "            npmrc=.npmrc\n" in found[".github/workflows/a.yml"]
+        assert found[".dockerignore"] == ".npmrc\n"
+
+    def test_callers_that_do_not_write_it_stay(self, tmp_path: Path) -> None:
+        files = {
+            "Dockerfile": self.DOCKERFILE,
+            "ci.sh": '#!/bin/sh\necho "t=$NPM_TOKEN" > .npmrc\ndocker build .\n',
+            "build.sh": CALLER,
+        }
+        found = rewritten(tmp_path / "work", files)
+        assert found["build.sh"] == CALLER
+        assert "--secret id=npmrc,src=.npmrc" in found["ci.sh"]
+
+    @pytest.mark.parametrize(
+        "script",
+        [
+            'echo "t=$NPM_TOKEN" > .npmrc\nrm .npmrc\ndocker build .\n',
+            "echo registry=x > .npmrc\ndocker build .\n",
+            'docker build .\necho "t=$NPM_TOKEN" > .npmrc\n',
+        ],
+    )
+    def test_no_secret_is_in_the_context(self, tmp_path: Path, script: str) -> None:
+        files = {"Dockerfile": self.DOCKERFILE, "ci.sh": "#!/bin/sh\n" + script}
+        assert not looked_at(tmp_path / "work", files).findings
+
 
 class TestRefused:
     @pytest.mark.parametrize(
-        "body",
+        ("body", "says"),
         [
-            "WORKDIR /app\nCOPY .npmrc .\nRUN npm ci\nCOPY . .\n",
-            "COPY .npmrc /.npmrc\nRUN echo x >> /.npmrc && npm ci\n",
-            "WORKDIR /app\nCOPY .npmrc .\nRUN sed -i s/a/b/ .npmrc && npm ci\n",
-            "WORKDIR /app\nCOPY .npmrc .\nRUN npm ci && cp -r /app /copy\n",
-            "COPY .npmrc $HOME/\nRUN npm ci\n",
-            'COPY [".npmrc", "/"]\nRUN npm ci\n',
-            "COPY .npmrc /.npmrc\nCMD npm start\n",
+            ("COPY .npmrc /.npmrc\nRUN echo x >> /.npmrc && npm ci\n", "changes"),
+            ("WORKDIR /app\nCOPY .npmrc .\nRUN sed -i s/a/b/ .npmrc && npm ci\n", "changes"),
+            ("WORKDIR /app\nCOPY .npmrc .\nRUN npm ci && cp -r /app /copy\n", "copies or packs"),
+            ("WORKDIR /app\nCOPY .npmrc .\nRUN npm ci && tar czf /x.tgz .\n", "copies or packs"),
+            ("WORKDIR /app\nCOPY .npmrc .\nRUN npm ci && chown -R 1 /app\n", "chown -R"),
+            ("WORKDIR /app\nCOPY .npmrc .\nRUN npm ci && rm -rf /app\n", "removes a folder"),
+            ("COPY .npmrc /root/\nRUN npm config set a b && npm ci\n", "writes to"),
+            ("COPY .npmrc /.npmrc\nRUN if x; then rm /.npmrc; fi\n", "condition"),
+            ("COPY .npmrc $HOME/\nRUN npm ci\n", "is not known"),
+            ("COPY .npmrc /.npmrc\nCMD npm start\n", "no RUN"),
+            ("WORKDIR /a\nCOPY . .\nRUN ./x.sh\n", "whether a RUN reads"),
+            ("USER app\nCOPY .npmrc /home/app/x/.npmrc\nRUN npm ci\n", "belong to root"),
         ],
-        ids=["no ignore file", "append", "edit", "folder", "variable", "JSON", "no reader"],
     )
-    def test_with_a_reason(self, tmp_path: Path, body: str) -> None:
+    def test_with_a_reason(self, tmp_path: Path, body: str, says: str) -> None:
         found = finding(tmp_path, tree(body))
         assert found is not None
         assert found.fix is None
+        assert says in found.refusals[0].reason
         assert found.refusals[0].help
+
+    def test_what_a_container_may_read_stays(self, tmp_path: Path) -> None:
+        env = "API_TOKEN=q7Rv2kXw9LmZ4tBn6HcJ8p\n"
+        for body in ("COPY .env /.env\nRUN npm run build\n", "COPY . /app\nRUN npm run build\n"):
+            found = finding(tmp_path, tree(body, **{".env": env, ".npmrc": ""}))
+            assert found is not None
+            assert found.fix is None
+            assert "--env-file" in found.help
+
+    def test_a_path_that_callers_choose(self, tmp_path: Path) -> None:
+        caller = "#!/bin/sh\ndocker build --build-arg F=x .\n"
+        body = "ARG F=.npmrc\nCOPY $F /.npmrc\nRUN npm ci\n"
+        found = finding(tmp_path, tree(body, **{"build.sh": caller}))
+        assert found is not None
+        assert "callers pass F" in found.refusals[0].reason
+
+
+class TestNotTaken:
+    @pytest.mark.parametrize(
+        ("body", "more"),
+        [
+            ("COPY . /app\nRUN npm ci\n", {".dockerignore": ".npmrc\n"}),
+            ("COPY . /app\nRUN npm ci\n", {".npmrc": "//r/:_authToken=${T}\n"}),
+            ("COPY . /app\nRUN npm ci\n", {".npmrc": "", "test/.npmrc": TOKEN}),
+            ("COPY src /app\nRUN npm ci\n", {}),
+            ("COPY p*.json /app\nRUN npm ci\n", {}),
+        ],
+        ids=["ignored", "reference", "fixture", "another folder", "wildcard"],
+    )
+    def test_nothing_to_say(self, tmp_path: Path, body: str, more: dict[str, str]) -> None:
+        assert finding(tmp_path, {**tree(body), **more}) is None
 
 
 class TestContent:
@@ -145,6 +391,11 @@ class TestContent:
             "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n",
             "users:\n- user:\n    token: invented-canary-1\n",
             "API_TOKEN=invented-canary-0001\n",
+            'BUNDLE_GEMS__EXAMPLE__COM: "invented:canary-0001"\n',
+            ":rubygems_api_key: invented-canary-0001\n",
+            "channels:\n  - https://conda.example.com/t/invented-canary-0001/acme\n",
+            '[registry]\ntoken = "invented-canary-0001"\n',
+            "mavenPassword=invented-canary-0001\n",
             "npmAuthToken: invented-canary-1\n",
         ],
     )

@@ -346,10 +346,27 @@ def test_verbs_refuse_what_cannot_stand() -> None:
 
 
 def test_sources_that_cannot_go_alone() -> None:
-    tree = dockerfix.parse(F + b'COPY ["a", "b", "/c"]\nCOPY <<E a /c\nx\nE\n')
-    for copy in tree.instructions[1:]:
-        with pytest.raises(ValueError, match="JSON form or of a heredoc"):
-            verbs.remove_source(tree, copy, 0)  # type: ignore[arg-type]
+    tree = dockerfix.parse(F + b"COPY <<E a /c\nx\nE\n")
+    with pytest.raises(ValueError, match="heredoc"):
+        verbs.remove_source(tree, tree.instructions[1], 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "gone", "becomes"),
+    [
+        (b'COPY ["a", "b b", "/c"]\n', [0], b'COPY ["b b", "/c"]\n'),
+        (b'COPY ["a", "b b", "/c"]\n', [1], b'COPY ["a", "/c"]\n'),
+        (b'ADD --chown=1 [ "a" ,"b","c", "/d" ]\n', [0, 2], b'ADD --chown=1 [ "b","/d" ]\n'),
+        (b'COPY ["a", \\\n  "b", \\\n  "/c"]\n', [1], b'COPY ["a", \\\n  "/c"]\n'),
+        (b'COPY ["a", "/c"]\nRUN x\n', [0], b"RUN x\n"),
+    ],
+)
+def test_sources_of_the_json_form(text: bytes, gone: list[int], becomes: bytes) -> None:
+    asked = changed(
+        F + text,
+        lambda d: [verbs.remove_source(d, d.instructions[1], one) for one in gone],  # type: ignore[arg-type]
+    )
+    assert asked == F + becomes
 
 
 def test_what_an_operation_touches() -> None:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from dockerfix.builders.forwarding import Forward
     from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
     from dockerfix.finding import Refusal
+    from dockerfix.shell import Script
     from dockerfix.source import Span
 
 
@@ -58,6 +59,15 @@ class SecretFlag(NamedTuple):
     span: Span
 
 
+class Prior(NamedTuple):
+    """Shell that ran before the build where the build runs. `raw` gives the text of the host file
+    at a span of the script, `here` a path of the machine as one of the repository."""
+
+    script: Script
+    raw: Callable[[Span], bytes]
+    here: Callable[[str | None], str | None]
+
+
 @dataclass(frozen=True, slots=True)
 class BuildCall:
     """One start of a build. Paths are relative to the workspace root.
@@ -69,7 +79,8 @@ class BuildCall:
     is only shown, which changes with a fix and never holds one back. `piped` is the Dockerfile
     on its standard input. `forward` says which script builds with the flags of this command, `label`
     under which name another command starts this one. `agent` says whether an ssh agent is at hand,
-    None where the text of the file says it.
+    None where the text of the file says it. `prior` reads the scripts that ran before, other than
+    the one in which the call stands.
     """
 
     kind: str
@@ -95,6 +106,7 @@ class BuildCall:
     forward: Forward | None = None
     label: str = ""
     agent: bool | None = None
+    prior: Callable[[], Iterable[Prior]] = field(default=tuple, compare=False, repr=False)
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

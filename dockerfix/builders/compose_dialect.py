@@ -8,6 +8,7 @@ written.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -113,7 +114,7 @@ class ComposeDialect:
             return ()
         if source is not None and source.startswith("command:"):
             return self._refusal("compose takes no secret from a command", call.span)
-        definition = _definition(source or f"env:{id}")
+        definition = self._definition(source or f"env:{id}")
         if self.build is None:
             return self._top_level(self.file, id, definition, call.span)
         build = self.file.resolve(self.build)
@@ -172,7 +173,7 @@ class ComposeDialect:
         if source is not None:
             if source.startswith("command:"):
                 return self._refusal("compose takes no secret from a command", arg.span)
-            return _definition(source)
+            return self._definition(source)
         if arg.variable is None:
             reason = (
                 f"the value of {arg.name} is put together, and a compose secret is one variable"
@@ -199,6 +200,15 @@ class ComposeDialect:
                 "Give each service's secret its own id by hand.",
             )
         return "environment", arg.variable
+
+    def _definition(self, source: str) -> tuple[str, str]:
+        """`file` and `environment`; a path, given from the root, counts from the file's folder."""
+        kind, _, rest = source.partition(":")
+        if kind != "file":
+            return "environment", rest
+        if not rest.startswith(("/", "~", "$")):
+            rest = posixpath.relpath(rest, posixpath.dirname(self.path) or ".")
+        return "file", rest
 
     # -- giving ---------------------------------------------------------------
 
@@ -292,11 +302,6 @@ class ComposeDialect:
 def owner_of(file: File, node: Node) -> tuple[Node, Entry | Item] | None:
     """What holds `node`: its map or list, and the entry or item there."""
     return file.owners.get(id(node))
-
-
-def _definition(source: str) -> tuple[str, str]:
-    kind, _, rest = source.partition(":")
-    return ("file" if kind == "file" else "environment"), rest
 
 
 def secret_names(file: File, listed: Node | None) -> list[str]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from dockerfix.builders import agents
-from dockerfix.builders.call import BuildCall
+from dockerfix.builders.call import BuildCall, Prior
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.github_scope import is_github
 
@@ -107,18 +108,21 @@ class _Job:
         from dockerfix.formats.yaml import Map
 
         agent = False
+        before: list[Map] = []
         for step in self.file.items(self.file.get(self.places[0], "steps")):
             if not isinstance(step, Map):
                 continue
+            prior = partial(self._prior, tuple(before))
             uses = self.file.text(self.file.get(step, "uses"))
             if uses is not None:
                 self._checkout(uses, step)
                 found = self._action(step, uses)
             else:
                 found = self._run(step)
+                before.append(step)
             own = agent or self._agent(step)
             for call in found:
-                yield replace(call, agent=own)
+                yield replace(call, agent=own, prior=prior)
             agent = own if uses is not None else agent or self._agent(step, stays=True)
 
     def _agent(self, step: Map, *, stays: bool = False) -> bool:
@@ -131,6 +135,23 @@ class _Job:
             known = agents.SOCKET in self.scope.env
             return agents.keeps(script) or (known and agents.evident(script))
         return named or agents.evident(script)
+
+    def _prior(self, steps: tuple[Map, ...]) -> Iterator[Prior]:
+        """What earlier steps ran, where they may have written a file."""
+        from dockerfix.builders.github_run import session_of, variables
+        from dockerfix.builders.yaml_shell import start
+        from dockerfix.formats.yaml import Scalar
+
+        for step in steps:
+            scalar = self.file.get(step, "run")
+            if not isinstance(scalar, Scalar) or self._foreign_shell(step):
+                continue
+            if not any(mark in scalar.text for mark in (b">", b"tee ", b"cp ")):
+                continue
+            scope = self.scope.with_env(self.file.get(step, "env"))
+            session = session_of(scope, scalar)
+            script = session.script(start(variables(scope), self._folder(step, scope)))
+            yield Prior(script, partial(session.raw, script), self._here)
 
     def _checkout(self, uses: str, step: Map) -> None:
         """`actions/checkout` may put the repository into a folder."""

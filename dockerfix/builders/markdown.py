@@ -46,7 +46,7 @@ def claims(path: str, head: bytes) -> bool:
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
     """The build calls in the shell blocks of the file at `path`."""
-    if b"--build-arg" not in data or not mentions_build(data):
+    if not mentions_build(data):
         return
     from dockerfix.builders.shell_dialect import calls_of
     from dockerfix.formats.markdown import fences, indented
@@ -57,7 +57,7 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     blocks = [one.content for one in fences(data) if one.language in SHELLS]
     for block in (*blocks, *indented(data)):
         text = data[block.start : block.end]
-        if b"--build-arg" not in text:
+        if not mentions_build(text):
             continue
         shown = commands(text) if _SESSION.search(text) else text
         shown = _PLACEHOLDER.sub(lambda hit: bytes([FOREIGN]) * len(hit[0]), shown)

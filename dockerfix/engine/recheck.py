@@ -43,6 +43,8 @@ def recheck(
             failures += _meaning(before.context(path), after.context(path), fixed)
     for path in sorted(changed.difference(dockerfiles)):
         failures += _text(before, after, path)
+        if path.endswith(".dockerignore"):
+            failures += _ignores(before, after, path, fixed)
     failures += _calls(before, after)
     return list(dict.fromkeys(failures))
 
@@ -230,6 +232,37 @@ def _text(before: Snapshot, after: Snapshot, path: str) -> Iterator[Failure]:
     new = read(Projection.identity(after.workspace.read(path)))
     if new.errors and not old.errors:
         yield path, "the new script is broken"
+
+
+def _ignores(
+    before: Snapshot, after: Snapshot, path: str, fixed: tuple[Finding, ...]
+) -> Iterator[Failure]:
+    """A `.dockerignore` leaves out what it left out, and those files that a fix names in it."""
+    from dockerfix.model.dockerignore import Dockerignore
+
+    old = (before.workspace.original(path) or b"").decode("utf-8", "surrogateescape")
+    new = after.workspace.read(path).decode("utf-8", "surrogateescape")
+    if not new.startswith(old):
+        yield path, "a line that was there is gone"
+    named = {
+        operation.value.decode("utf-8", "surrogateescape")
+        for finding in fixed
+        for operation in (finding.fix.operations if finding.fix is not None else ())
+        if operation.path == path and isinstance(operation.value, bytes)
+    }
+    if set(new[len(old) :].splitlines()) - {""} != named:
+        yield path, "it names what no finding asked for"
+    folder, _, name = path.rpartition("/")
+    if name != ".dockerignore":
+        return
+    was, now, wanted = Dockerignore(old), Dockerignore(new), Dockerignore("\n".join(sorted(named)))
+    prefix = f"{folder}/" if folder else ""
+    for file in (*before.workspace.files(), *before.workspace.ignored_files()):
+        inner = file.removeprefix(prefix)
+        if file.startswith(prefix) and now.excludes(inner) != (
+            was.excludes(inner) or wanted.excludes(inner)
+        ):
+            yield path, f"{file} is left out, or no longer, which no finding asked for"
 
 
 def _shebang(head: bytes) -> bool:

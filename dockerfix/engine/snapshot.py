@@ -157,9 +157,29 @@ class Snapshot:
             return False
         if self._config(path) is None:
             return False
-        if not problems(path, data) and not quick(data) and plain(data):
+        wanted = quick(data) or self._may_take_secrets(path, data)
+        if not problems(path, data) and not wanted and plain(data):
             return False
-        return self.dockerfile(path) is not None and quick(data)
+        return self.dockerfile(path) is not None and wanted
+
+    def _may_take_secrets(self, path: str, data: bytes) -> bool:
+        """Whether COPY may take a secret file with a folder, which its own bytes do not say: one
+        that lies in the tree, or one that a caller writes."""
+        from dockerfix.model.copied_files import swept_secrets
+
+        lower = data.lower()
+        if b"copy" not in lower and b"add" not in lower:
+            return False
+        if swept_secrets(self.workspace):
+            return True
+        return any(
+            self._writes_secrets(call.path) for call in self.calls if path in call.dockerfiles
+        )
+
+    def _writes_secrets(self, path: str) -> bool:
+        from dockerfix.model.file_secrets import swept_in
+
+        return swept_in(self.workspace.read(path))
 
     def dockerfile(self, path: str) -> Dockerfile | None:
         """The tree of a file; None if no builder could read its bytes, told if it is a target."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dockerfix.model.scopes import Model
     from dockerfix.model.stages import Stage
-    from dockerfix.syntax.nodes import Word
+    from dockerfix.syntax.nodes import Instruction, Word
     from dockerfix.workspace import Workspace
 
 __all__ = ["BuildContext", "ContextFile", "Found"]
@@ -53,11 +53,14 @@ class Found(NamedTuple):
 
 
 class _Arrival(NamedTuple):
-    """A COPY, ADD or bind mount: what it takes and where it puts it, absolute in the image."""
+    """A COPY, ADD or bind mount: what it takes and where it puts it, absolute in the image.
+    `said` is the destination before it was joined to the working directory."""
 
     sources: tuple[str, ...]
     destination: str
     from_: str | None
+    instruction: Copy | Add | None = None
+    said: str = ""
 
 
 _Event = _Arrival | Run
@@ -182,15 +185,38 @@ class BuildContext:
         return tuple(dict.fromkeys(found_files))
 
     def _named_by(self, source: str, inner: str) -> Iterator[str]:
-        for candidate in _candidates(_clean(source), inner):
-            if not _wild(source):
+        for candidate in _candidates(clean(source), inner):
+            if not wild(source):
                 yield candidate
             elif inner and "/" not in inner:
                 # What matches a wildcard may be the file itself.
-                pattern = _clean(source)
+                pattern = clean(source)
                 path = posixpath.join(posixpath.dirname(pattern), inner)
-                if _segments_match(pattern, path) == len(path.split("/")):
+                if segments_match(pattern, path) == len(path.split("/")):
                     yield path
+
+    # What is taken.
+
+    def copies(self) -> Iterator[tuple[Stage, Copy | Add, tuple[str, ...], str]]:
+        """Each COPY and ADD from the context, with its stage: its sources and its destination as
+        they are once their variables have values. An ONBUILD's are not among them."""
+        for stage in self.model.stages:
+            own = {one.span.start for one in stage.instructions}
+            for event in self._of(stage):
+                if isinstance(event, Run) or event.from_ is not None or event.instruction is None:
+                    continue
+                if event.instruction.span.start in own:
+                    yield stage, event.instruction, event.sources, event.said
+
+    def workdir(self, instruction: Instruction) -> str | None:
+        """The working directory at an instruction; None if a variable without a value is in it.
+        Without any WORKDIR it is taken for `/`."""
+        stage = self.model.stage_of(instruction)
+        if stage is None:
+            return None
+        self._of(stage)
+        found = self._workdirs.get((stage.index, instruction.span.start), "/")
+        return None if _OPEN in found else found
 
     # How it came there.
 
@@ -221,6 +247,7 @@ class BuildContext:
             values = dict(known)
         triggered = (one.trigger for one in stage.triggers if one.trigger is not None)
         for instruction in (*triggered, *stage.instructions):
+            self._workdirs[stage.index, instruction.span.start] = workdir
             if isinstance(instruction, Arg | Env):
                 for pair in instruction.pairs:
                     self._put(values, pair.name, pair.value, isinstance(instruction, Arg))
@@ -228,11 +255,11 @@ class BuildContext:
                 to = self._text(instruction.argument, values)
                 workdir = posixpath.normpath(posixpath.join(workdir, to))
             elif isinstance(instruction, Copy | Add) and instruction.destination is not None:
-                to = posixpath.join(workdir, self._text(instruction.destination, values))
+                said = self._text(instruction.destination, values)
+                to = posixpath.normpath(posixpath.join(workdir, said))
                 sources = tuple(self._text(one, values) for one in instruction.sources)
-                yield _Arrival(sources, posixpath.normpath(to), instruction.from_)
+                yield _Arrival(sources, to, instruction.from_, instruction, said)
             elif isinstance(instruction, Run):
-                self._workdirs[stage.index, instruction.span.start] = workdir
                 yield instruction
         self._ends[stage.index] = (workdir, values)
 
@@ -279,12 +306,12 @@ class BuildContext:
         parts = own.split("/") if own else []
         possible = ["/".join(parts[:depth]) for depth in range(len(parts), -1, -1)]
         sources = {
-            _clean(source)
+            clean(source)
             for stage in self.model.stages
             for one in self._of(stage)
             if isinstance(one, _Arrival) and one.from_ is None
             for source in one.sources
-            if not _wild(source) and _OPEN not in source
+            if not wild(source) and _OPEN not in source
         } - {""}
         scores = [sum(self._there(folder, one) for one in sources) for folder in possible]
         best = max(scores)
@@ -297,6 +324,10 @@ class BuildContext:
     def _there(self, folder: str, source: str) -> bool:
         path = posixpath.join(folder, source)
         return self.workspace.exists(path) or self.workspace.is_folder(path)
+
+    def ignored(self, folder: str, inner: str) -> bool:
+        """Whether a `.dockerignore` keeps the file out of the context `folder`."""
+        return self._ignored(folder, inner)
 
     def _ignored(self, folder: str, inner: str) -> bool:
         if folder not in self._ignores:
@@ -328,12 +359,12 @@ def _config_files(workspace: Workspace) -> tuple[str, ...]:
     )
 
 
-def _clean(source: str) -> str:
+def clean(source: str) -> str:
     found = posixpath.normpath("/" + source).lstrip("/")
     return "" if found == "." else found
 
 
-def _wild(source: str) -> bool:
+def wild(source: str) -> bool:
     return any(char in source for char in "*?[")
 
 
@@ -362,11 +393,11 @@ def _may_match(source: str, path: str) -> bool:
         return True
     if _REMOTE.search(source) or source.startswith("<<"):
         return False
-    pattern = _clean(source)
-    return not pattern or _segments_match(pattern, path) > 0
+    pattern = clean(source)
+    return not pattern or segments_match(pattern, path) > 0
 
 
-def _segments_match(pattern: str, path: str) -> int:
+def segments_match(pattern: str, path: str) -> int:
     """How many segments of `path` the pattern takes, all of its own used up; 0 if it does not fit."""
     wanted, given = pattern.split("/"), path.split("/")
     if len(wanted) > len(given):

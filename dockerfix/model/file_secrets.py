@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,12 @@ _URL = re.compile(rb"[a-z][a-z+]*://[^/\s:@\"'<>]*:([^/\s@\"'<>]+)@")
 _PAIR = re.compile(
     rb"(?im)(?:^|[\s\"'{,;:/<.])(_auth|_?authtoken|[\w.-]*_authtoken|_password|password|passwd|"
     rb"cleartextpassword|secret|token|auth|api[_-]?key|[\w-]*secret_access_key|client-key-data|"
-    rb"identitytoken|npmauthtoken|github\.com|gitlab\.com|privatekey|passphrase)"
+    rb"identitytoken|npmauthtoken|github\.com|gitlab\.com|privatekey|passphrase|"
+    rb"bundle_\w+__\w+|\w+_api_key)"
     rb"[\"']?(?:\s*[:=]\s*|\s*>\s*|\s+value\s*=\s*|[ \t]+)[\"']?([^\s\"'<>,}]{3,})"
 )
-_VARIABLE = re.compile(rb"(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*[\"']?([^\"'\r\n#]+)")
+_CHANNEL = re.compile(rb"://[^\s/]+/t/([\w-]{8,})/")
+_VARIABLE = re.compile(rb"(?m)^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*=\s*[\"']?([^\"'\r\n#]+)")
 _REFERENCE = re.compile(rb"\$\{?[\w.:-]+\}?.*|%\w+%|\{[A-Za-z0-9+/=]+\}|<[^>]*>|\{\{.*")
 _PLAIN = frozenset({b"true", b"false", b"null", b"none", b"basic"})
 
@@ -37,13 +40,65 @@ def rows() -> Mapping[str, Any]:
     return tomllib.loads(files("dockerfix.model").joinpath("secret_files.toml").read_text("utf-8"))
 
 
-def readers(name: str) -> frozenset[str] | None:
-    """The programs that read a file of this name by themselves; None if that is not known."""
-    base = name.rpartition("/")[2].lower()
-    for row in rows()["reads"]:
-        if any(fnmatchcase(base, glob) for glob in row["globs"]):
-            return frozenset(row["programs"])
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What is known of secret files of one name (the columns of secret_files.toml). `programs`
+    is None where any program may read it."""
+
+    programs: frozenset[str] | None = None
+    target: str = ""
+    places: tuple[str, ...] = ()
+    container: bool = False
+    writes: tuple[str, ...] = ()
+
+
+def kind_of(path: str) -> Kind:
+    """The kind of the file at `path`; one that anybody may read if the name is not known."""
+    row = _row(path)
+    if row is None:
+        return Kind(container=True)
+    return Kind(
+        frozenset(row["programs"]) if "programs" in row else None,
+        row.get("target", ""),
+        tuple(row.get("places", ())),
+        row.get("container", False),
+        tuple(row.get("writes", ())),
+    )
+
+
+def known(path: str) -> bool:
+    """Whether a row of secret_files.toml is about files of that name."""
+    return _row(path) is not None
+
+
+def _row(path: str) -> Mapping[str, Any] | None:
+    tail = "/".join(path.lower().rsplit("/", 2)[-2:])
+    base = tail.rpartition("/")[2]
+    for row in rows()["kind"]:
+        if any(fnmatchcase(tail if "/" in glob else base, glob) for glob in row["globs"]):
+            found: Mapping[str, Any] = row
+            return found
     return None
+
+
+def swept(path: str) -> bool:
+    """Whether the file at `path` is looked at where COPY takes a folder that holds it."""
+    *folders, base = path.lower().split("/")
+    names = _swept_names()
+    if base not in names and "/".join((*folders[-1:], base)) not in names:
+        return False
+    return not any(one in rows()["sweep"]["never_in"] for one in folders)
+
+
+def swept_in(text: bytes) -> bool:
+    """Whether a text names a file that `swept` knows."""
+    lower = text.lower()
+    return any(name.encode() in lower for name in _swept_names())
+
+
+@cache
+def _swept_names() -> frozenset[str]:
+    return frozenset(rows()["sweep"]["names"])
 
 
 def holds(data: bytes) -> str:
@@ -52,6 +107,8 @@ def holds(data: bytes) -> str:
         return "a private key"
     if any(_real(hit[1], "PASSWORD") for hit in _URL.finditer(data)):
         return "a URL with a password"
+    if any(_real(hit[1], "TOKEN") for hit in _CHANNEL.finditer(data)):
+        return "a URL with a token"
     for hit in _PAIR.finditer(data):
         if _real(hit[2], "PASSWORD"):
             return "a password or token"

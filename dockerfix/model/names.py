@@ -288,11 +288,12 @@ class SecretFile:
 
 def secret_file(path: str) -> SecretFile | None:
     """What the name of a file in the build context says, None if nothing. Globs see the last
-    component in lower case; a variable in it (`$ID_RSA_FILE`) is read as text."""
-    base = re.sub(r"[${}\"'*?]", "", path.lower().rstrip("/").rsplit("/", 1)[-1])
+    component in lower case, those with a `/` the last two; a variable in it (`$ID_RSA_FILE`) is read as text."""
+    plain = re.sub(r"[${}\"'*?]", "", path.lower().rstrip("/"))
+    base, tail = plain.rsplit("/", 1)[-1], "/".join(plain.rsplit("/", 2)[-2:])
     for row in table().files:
-        if any(fnmatchcase(base, glob) for glob in row["globs"]) and not any(
-            fnmatchcase(base, glob) for glob in row.get("except", ())
-        ):
+        if any(
+            fnmatchcase(tail if "/" in glob else base, glob) for glob in row["globs"]
+        ) and not any(fnmatchcase(base, glob) for glob in row.get("except", ())):
             return SecretFile(row["kind"], bool(row["sure"]))
     return None

@@ -61,7 +61,7 @@ FILE_WORDS = (
     b".aws", b".azure", b".boto", b".bundle", b".condarc", b".docker", b".env", b".gem", b".gnupg",
     b".jks", b".key", b".kube", b".my.cnf", b".p12", b".pem", b".pfx", b".pgpass", b".ppk",
     b".s3cfg", b".sentryclirc", b".ssh", b".terraformrc", b".tfvars", b".vault", b".yarnrc",
-    b"_ed25519", b"_rsa", b"auth.json", b"credential", b"env.list", b"gcloud", b"gcp",
+    b"_ed25519", b"_rsa", b"auth.json", b"auth.toml", b"credential", b"env.list", b"gcloud", b"gcp",
     b"gradle.properties", b"hosts.yml", b"id_dsa", b"id_ecdsa", b"id_ed25519", b"id_rsa",
     b"identity", b"key.json", b"keystore", b"kubeconfig", b"netrc", b"npmrc", b"nuget", b"passwd",
     b"password", b"pip.conf", b"pip.ini", b"private", b"pypirc", b"secret", b"service-account",

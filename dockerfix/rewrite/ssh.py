@@ -17,7 +17,7 @@ from dockerfix.rewrite import forms, ssh_callers
 from dockerfix.rewrite.candidates import Candidate, Origin, arguments, environment
 from dockerfix.rewrite.composite import plain
 from dockerfix.rewrite.environment import for_containers
-from dockerfix.rewrite.files import SecretCopy, kept_out, landing, secret_copies
+from dockerfix.rewrite.files import kept_out, taken
 from dockerfix.rewrite.key_handling import Handling, Unclear, handling, without_options
 from dockerfix.rewrite.key_removal import take_out
 from dockerfix.rewrite.plan import other_readers, remove
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dockerfix.context import Context
     from dockerfix.edits import Operation
     from dockerfix.model import Binding
+    from dockerfix.model.copied_files import CopiedFile
     from dockerfix.rewrite.callers import Callers
     from dockerfix.source import Span
     from dockerfix.syntax.nodes import Instruction
@@ -65,7 +66,7 @@ def keys(context: Context) -> Iterator[Forwarding]:
     """Every key whose place an agent takes."""
     candidates = (*arguments(context), *_written_keys(context))
     found = [forwarding(context, one) for one in candidates]
-    found += [copied(context, one) for one in secret_copies(context)]
+    found += [copied(context, one) for one, _ in taken(context)]
     yield from (one for one in found if one is not None)
 
 
@@ -120,18 +121,19 @@ def forwarding(context: Context, candidate: Candidate) -> Forwarding | None:
     )
 
 
-def copied(context: Context, copy: SecretCopy) -> Forwarding | None:
-    """The fix for a key that COPY or ADD takes from the context, where RUNs connect with it."""
+def copied(context: Context, copy: CopiedFile) -> Forwarding | None:
+    """The fix for a key that one COPY or ADD names, where RUNs connect with it."""
     known = secret_file(copy.inner)
-    one = copy.instruction
+    named = [taking for taking in copy.takings if taking.how != "swept"]
+    if known is None or known.kind not in KEYS or len(named) != 1 or not named[0].alone:
+        return None
+    one, index, target = named[0].instruction, named[0].index, named[0].target
     stage = context.model.stage_of(one)
-    target = landing(context, copy)
-    if known is None or known.kind not in KEYS or stage is None or target is None:
+    if stage is None or target is None:
         return None
     if (known.kind != "ssh-key" and "/.ssh/" not in target) or forms.frontend_too_old(context):
         return None
-    path = f"{copy.folder}/{copy.inner}" if copy.folder else copy.inner
-    if one.exec_form or (copy.what and locked(context.workspace.read(path))):
+    if copy.there and locked(context.workspace.read(copy.path)):
         return None
     runs = [
         run
@@ -139,7 +141,7 @@ def copied(context: Context, copy: SecretCopy) -> Forwarding | None:
         for run in later.instructions
         if isinstance(run, Run) and run.span.start > one.span.start
     ]
-    order = (one.sources[copy.index].span.start,)
+    order = (one.sources[index].span.start,)
     copies = (one.span.start,) if len(one.sources) == 1 else ()
     try:
         found = handling(context, (), runs, (target,), copies)
@@ -150,21 +152,21 @@ def copied(context: Context, copy: SecretCopy) -> Forwarding | None:
         return None
     if changed is None or found.objections:
         return None
-    callers, others = ssh_callers.for_file(context, path), kept_out(context, copy)
+    callers, others = ssh_callers.for_file(context, copy.path), kept_out(context, copy)
     if callers.holds or others.refusals:
         return None
-    gone = verbs.remove_source(context.dockerfile, one, copy.index, order=order)
+    gone = verbs.remove_source(context.dockerfile, one, index, order=order)
     return Forwarding(
         one.keyword.upper(),
         copy.inner,
-        one.sources[copy.index].span,
-        (copy.what or "a private key by its name (the file is not in the tree)",),
+        one.sources[index].span,
+        (copy.what if copy.there else "a private key by its name (the file is not in the tree)",),
         (gone, *changed, *others.operations, *callers.operations),
         tuple(found.users),
         callers,
-        "" if context.calls else f"--ssh default={path}",
+        "" if context.calls else f"--ssh default={copy.path}",
         stage.in_final_chain,
-        bool(copy.what),
+        copy.there,
     )
 
 

@@ -33,7 +33,14 @@ def lower_instruction(
     if whole:
         return [*edits, _remove(instruction, source)]
     deletions: list[Edit] = []
-    if removed:
+    if removed and isinstance(instruction, Copy | Add) and instruction.exec_form:
+        # The string goes with what separates it from the next one: the destination is the last.
+        words = instruction.words
+        deletions = [
+            Edit(Span(words[index].span.start - 1, words[index + 1].span.start - 1), b"")
+            for index in sorted(removed)
+        ]
+    elif removed:
         head = Span(instruction.span.start, _head_end(instruction))
         after = None
         if isinstance(instruction, Copy | Add) and instruction.destination is not None:

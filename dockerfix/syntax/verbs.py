@@ -75,11 +75,10 @@ def remove_source(
 ) -> Operation:
     """The source at `index` of a COPY or ADD goes; the instruction goes with its last one.
 
-    Raises ValueError for the JSON form, whose commas this verb does not know, and for a
-    COPY with heredocs, whose bodies it would leave behind.
+    Raises ValueError for a COPY with heredocs, whose bodies it would leave behind.
     """
-    if instruction.exec_form or instruction.heredocs:
-        raise ValueError("a source of the JSON form or of a heredoc cannot be removed alone")
+    if instruction.heredocs:
+        raise ValueError("a source cannot be removed beside a heredoc")
     span = instruction.sources[index].span
     member = ("source", index)
     return _operation(dockerfile, instruction, "remove_source", member, None, span, order)
