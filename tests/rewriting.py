@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,17 @@ class Rewritten:
         (found,) = (one.finding for one in self.result.findings if one.finding.name == name)
         return found
 
+    @property
+    def flat(self) -> bytes:
+        """The Dockerfile with each instruction on one line."""
+        return flat(self.dockerfile)
+
     def lines(self, start: bytes) -> list[bytes]:
-        return [line for line in self.dockerfile.split(b"\n") if line.startswith(start)]
+        return [line for line in self.flat.split(b"\n") if line.startswith(start)]
+
+
+def flat(text: bytes) -> bytes:
+    return re.sub(rb" \\\r?\n[ \t]+", b" ", text)
 
 
 def rewrite(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rewriting import rewrite
+from rewriting import flat, rewrite
 
 LOAD = b'if [ -f /run/secrets/TOKEN ]; then TOKEN="$(cat /run/secrets/TOKEN)" && export TOKEN || exit 1; fi; '
 FILE = 'form = "file"\n'
@@ -52,7 +52,7 @@ DIGEST = b"@sha256:" + b"0" * 64
 )
 def test_file_form_of_each_shape(tmp_path: Path, run: bytes, becomes: bytes) -> None:
     done = rewrite(tmp_path, b"USER root\nARG TOKEN\n" + run + b"\n", config=FILE)
-    assert becomes in done.dockerfile
+    assert flat(becomes) in done.flat
     assert b"ARG" not in done.dockerfile
     assert b"syntax" not in done.dockerfile
     assert done.script.endswith(b"docker build --secret id=TOKEN,env=TOKEN .\n")
@@ -73,12 +73,12 @@ def test_file_form_of_each_shape(tmp_path: Path, run: bytes, becomes: bytes) -> 
 )
 def test_rights_follow_the_user(tmp_path: Path, user: bytes, options: bytes) -> None:
     done = rewrite(tmp_path, user + b"\nARG TOKEN\nRUN npm ci\n", config=FILE)
-    assert b"RUN --mount=type=secret," + options + LOAD + b"npm ci" in done.dockerfile
+    assert b"RUN --mount=type=secret," + options + LOAD + b"npm ci" in done.flat
 
 
 def test_the_user_of_scratch_is_root(tmp_path: Path) -> None:
     text = b"FROM scratch AS a\nFROM a\nARG TOKEN\nRUN npm ci\n"
-    assert b"RUN --mount=type=secret,id=TOKEN if" in rewrite(tmp_path, text, config=FILE).dockerfile
+    assert b"RUN --mount=type=secret,id=TOKEN if" in rewrite(tmp_path, text, config=FILE).flat
 
 
 @pytest.mark.parametrize(

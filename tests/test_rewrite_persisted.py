@@ -15,10 +15,11 @@ HEAD = "FROM node:20\nARG T_TOKEN\n"
 
 
 def after(folder: Path, body: str) -> str:
-    """What becomes of `body` behind FROM and ARG T_TOKEN, without callers."""
+    """What becomes of `body` behind FROM and ARG T_TOKEN, without callers; lines that are only
+    broken because they are long are one."""
     folder.mkdir(exist_ok=True)
     found = rewritten(folder / "work", {"Dockerfile": HEAD + body})["Dockerfile"]
-    return found.removeprefix("FROM node:20\n")
+    return found.removeprefix("FROM node:20\n").replace(" \\\n    ", " ")
 
 
 class TestReference:
@@ -42,12 +43,12 @@ class TestReference:
 
     def test_a_command_on_several_lines(self, tmp_path: Path) -> None:
         body = "RUN npm config set \\\n    # the registry\n    //r.io/:_authToken \\\n    $T_TOKEN && \\\n    npm ci\n"
-        assert after(tmp_path, body).endswith("\\\n    \\${T_TOKEN} && \\\n    npm ci\n")
+        assert after(tmp_path, body).endswith(" \\${T_TOKEN} && npm ci\n")
         body = (
             "RUN git config --global \\\n    url.https://x:$T_TOKEN@github.com/.insteadOf \\\n"
             "    https://github.com/ && \\\n    go mod download\n"
         )
-        assert after(tmp_path, body).endswith("; }; f' && \\\n    go mod download\n")
+        assert after(tmp_path, body).endswith("; }; f' && go mod download\n")
 
     def test_a_guard_still_needs_the_variable(self, tmp_path: Path) -> None:
         body = 'RUN if [ -n "$T_TOKEN" ]; then echo "//r/:_authToken=${T_TOKEN}" > .npmrc; fi\nRUN yarn\n'
@@ -142,7 +143,7 @@ class TestGit:
             "ssh://git@github.com/ && go mod download\n"
         )
         assert after(tmp_path, body) == (
-            f"RUN {MOUNT} \\\n    git config --global credential.https://github.com.helper {self.HELPER}"
+            f"RUN {MOUNT} git config --global credential.https://github.com.helper {self.HELPER}"
             ' && git config --global url."https://github.com/".insteadOf ssh://git@github.com/'
             " && go mod download\n"
         )
@@ -362,7 +363,7 @@ class TestMoved:
         )
         other = MOUNT.replace("T_TOKEN", "U_TOKEN")
         assert after(tmp_path, body) == (
-            f"RUN {MOUNT} \\\n    {other} \\\n    "
+            f"RUN {MOUNT} {other} "
             'echo "machine a password $T_TOKEN" > ~/.netrc && echo "machine b password $U_TOKEN" >> '
             "~/.netrc && chmod 600 ~/.netrc && go mod download && rm -f ~/.netrc\n"
         )

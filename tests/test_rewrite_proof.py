@@ -56,7 +56,13 @@ def test_nothing_is_left_in_the_image(engine: Engine, tmp_path: Path, body: str)
     assert [one for one in claims if not one.holds] == []
 
 
-def built(engine: Engine, folder: Path, files: dict[str, str], home: Path) -> Built:
+def built(
+    engine: Engine,
+    folder: Path,
+    files: dict[str, str],
+    home: Path,
+    environment: dict[str, str] | None = None,
+) -> Built:
     folder.mkdir()
     for path, text in files.items():
         (folder / path).write_text(text)
@@ -64,10 +70,58 @@ def built(engine: Engine, folder: Path, files: dict[str, str], home: Path) -> Bu
         ["sh", "build.sh"],
         folder,
         scratch=home,
-        environment={},
+        environment=environment or {},
         bases={"node:20": STUB},
         images=("app",),
     )
+
+
+LOGINS = """\
+FROM node:20 AS files
+ARG T_TOKEN
+RUN if [ -n "$T_TOKEN" ]; then \\
+      echo "machine gitlab.com login x password $T_TOKEN" > ~/.netrc; \\
+    fi
+RUN chmod 600 ~/.netrc
+RUN go mod download
+RUN go build -o /files; test -s /files
+RUN test "$(wc -l < /var/log/used)" = 2
+
+FROM node:20
+WORKDIR /app
+ARG T_TOKEN
+RUN composer config -g github-oauth.github.com $T_TOKEN
+RUN poetry config http-basic.acme me $T_TOKEN && mkdir /x
+RUN dotnet nuget add source https://r.io -n acme -u me \\
+      -p $T_TOKEN --store-password-in-clear-text
+RUN composer install && poetry install && dotnet restore
+RUN git config --global url."https://x:${T_TOKEN}@github.com/".insteadOf https://github.com/
+RUN git clone https://github.com/a/b /b
+RUN git clone https://me:$T_TOKEN@gitlab.com/a/c /c
+RUN cd /c && git pull && git remote set-url origin https://me:$T_TOKEN@r.io/c && git pull
+USER 1000
+RUN git clone https://me:$T_TOKEN@gitlab.com/a/c /tmp/c
+RUN test "$(wc -l < /var/log/used)" = 8
+COPY --from=files /files /var/log/used /files/
+"""
+
+
+@pytest.mark.engine
+def test_tools_log_in_with_the_same_and_nothing_is_left(engine: Engine, tmp_path: Path) -> None:
+    canary = invent()
+    files = {"Dockerfile": LOGINS, "build.sh": BUILD}
+    after = rewritten(tmp_path / "work", files)
+    assert "$T_TOKEN@" not in after["Dockerfile"]
+    for name in ("home", "other"):
+        (tmp_path / name).mkdir()
+    given = {"T_TOKEN": canary}
+    was = built(engine, tmp_path / "before", files, tmp_path / "home", given)
+    now = built(engine, tmp_path / "after", after, tmp_path / "other", given)
+    assert (was.code, now.code) == (0, 0), now.log
+    assert list(was.images["app"].find({"key": canary}))
+    assert not list(now.images["app"].find({"key": canary}))
+    for path in ("files/used", "var/log/used"):
+        assert was.images["app"].files()[path] == now.images["app"].files()[path]
 
 
 @pytest.mark.engine

@@ -121,7 +121,7 @@ def test_placeholder_in_the_file_form_is_loaded_first(tmp_path: Path) -> None:
     done = rewrite(tmp_path, b"USER 0\nARG TOKEN=dummy\nRUN npm ci\n", config='form = "file"\n')
     assert (
         b'&& export TOKEN_SECRET || exit 1; fi; export TOKEN="${TOKEN_SECRET:-dummy}" && npm ci'
-        in (done.dockerfile)
+        in (done.flat)
     )
 
 
@@ -135,6 +135,6 @@ def test_placeholder_is_refused_without_a_shell(tmp_path: Path, text: bytes) -> 
 def test_two_secrets_of_one_value_in_files(tmp_path: Path) -> None:
     text = b"USER 0\nARG A_TOKEN\nARG B_TOKEN\nENV Y=$A_TOKEN:$B_TOKEN\nRUN npm ci\n"
     call = b"docker build --build-arg A_TOKEN --build-arg B_TOKEN .\n"
-    done = rewrite(tmp_path, text, call, 'form = "file"\n').dockerfile
+    done = rewrite(tmp_path, text, call, 'form = "file"\n').flat
     assert done.count(b"export Y=") == 1
     assert b'export B_TOKEN || exit 1; fi; export Y="${A_TOKEN}:${B_TOKEN}" && npm ci\n' in done

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Reference:
     """`spelling` with NAME for the variable; `readers` is a file name by which `may_read` knows
-    who reads what was written. `upper`: only names in upper case are expanded."""
+    who reads what was written. `upper`: only names in upper case are expanded. `program`: the one
+    that writes where references are expanded."""
 
     spelling: str
     readers: str
     upper: bool = False
+    program: str = ""
 
     def text(self, name: str) -> bytes | None:
         """The reference to `name`, None where the tool would not expand it."""
@@ -80,7 +82,9 @@ def edits(command: Command) -> bool:
 
 
 def _reference(row: Mapping[str, Any]) -> Reference:
-    return Reference(row["reference"], row["readers"], bool(row.get("upper")))
+    return Reference(
+        row["reference"], row["readers"], bool(row.get("upper")), row.get("program", "")
+    )
 
 
 def _in_order(words: tuple[str, ...], wanted: list[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,17 @@ def computed(context: Context, binding: Binding) -> bool:
     return value is not None and bool(variables(value.raw, context.dockerfile.escape))
 
 
+def hollow(context: Context, binding: Binding) -> bool:
+    """`ARG X=${X}` with nothing before that sets X: its default is empty."""
+    value, name = binding.value, binding.name.encode("utf-8", "surrogateescape")
+    if binding.kind != "arg" or value is None:
+        return False
+    pattern = rb"[\"']?\$(%s|\{%s(:?-[\"']*)?\})[\"']?" % ((re.escape(name),) * 2)
+    return re.fullmatch(pattern, value.raw) is not None and not any(
+        one.order < binding.order for one in context.model.bindings_of(binding.name)
+    )
+
+
 def _renamed(context: Context, roots: tuple[Binding, ...]) -> Iterator[str]:
     for one in roots:
         for alias in context.model.aliases(one):
@@ -173,7 +185,7 @@ def _renamed(context: Context, roots: tuple[Binding, ...]) -> Iterator[str]:
 
 
 def _origin(context: Context, roots: tuple[Binding, ...], verdict: Verdict) -> Origin:
-    if not any(literal(one) for one in roots):
+    if not any(literal(one) and not hollow(context, one) for one in roots):
         return Origin.CALLER
     if any(computed(context, one) for one in roots):
         return Origin.COMPUTED

@@ -78,8 +78,28 @@ def statement_of(script: Script, command: Command) -> Span | None:
     return None
 
 
+def unbroken(dockerfile: Dockerfile, script: Script, command: Command) -> bool:
+    """Whether no word of the command goes on over a line break."""
+    return all(joined(dockerfile, script, word.span) == word.raw for word in command.words)
+
+
+def joined(dockerfile: Dockerfile, script: Script, span: Span) -> bytes:
+    """The text of `span` as BuildKit hands it to the shell: without the line breaks, for which a
+    projection holds blanks, and the comments between."""
+    read = script.text[span.start : span.end]
+    host = dockerfile.source.text(script.projection.host_span(span))
+    if host == read:
+        return read
+    broken = re.escape(dockerfile.escape) + rb"[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*"
+    return re.sub(broken, b"", host)
+
+
 def on_one_line(
-    script: Script, start: int, end: int, instead: Mapping[Span, bytes] | None = None
+    dockerfile: Dockerfile,
+    script: Script,
+    start: int,
+    end: int,
+    instead: Mapping[Span, bytes] | None = None,
 ) -> bytes:
     """The text from `start` to `end` without its line breaks; for the spans `instead` another."""
     given = dict(instead or {})
@@ -93,7 +113,7 @@ def on_one_line(
         if span.start < at or span.end > end:
             continue
         pieces += [re.sub(rb"\s+", b" ", script.text[at : span.start])]
-        pieces += [given.get(span, script.text[span.start : span.end])]
+        pieces += [given.get(span) or joined(dockerfile, script, span)]
         at = span.end
     pieces += [re.sub(rb"\s+", b" ", script.text[at:end])]
     return b"".join(pieces).strip()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.rewrite import git_urls
-from dockerfix.rewrite.commands import remove_command
+from dockerfix.rewrite.commands import remove_command, unbroken
 from dockerfix.syntax.nodes import User
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ STORED = "/.git-credentials"
 def helped(one: Keeping, leak: Leak, command: Command) -> bool:
     """Whether a credential helper now gives what `command` would keep."""
     script = leak.script
+    if not unbroken(one.context.dockerfile, script, command):
+        return False
     if leak.kind == "file":
         return leak.path.endswith(STORED) and _stored(one, script, command)
     if any(git_urls.keeps(other) for _, _, other in _every(one)):

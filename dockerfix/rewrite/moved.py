@@ -150,7 +150,7 @@ def _made(one: Keeping, leak: Leak) -> Made | None:
         if it is run or name not in one.context.dockerfile.source.text(it.span):
             continue
         script = script_of(one.context, it) if isinstance(it, Run) else None
-        text = _whole(script) if script is not None else None
+        text = _whole(one.context, script) if script is not None else None
         if isinstance(it, Run) and text is not None and script is not None and not _shown(script):
             others.append(it)
             (before if it.span.start < run.span.start else behind).append(text)
@@ -184,12 +184,13 @@ def _writes(one: Keeping, command: Command, leak: Leak) -> bool:
     )
 
 
-def _whole(script: Script) -> bytes | None:
+def _whole(context: Context, script: Script) -> bytes | None:
     """A text that only writes files and prepares them, as one statement."""
     if not all(_writer(it) or it.name in TESTS for it in script.commands):
         return None
     start = len(script.text) - len(script.text.lstrip(BLANKS))
-    text = on_one_line(script, start, len(script.text.rstrip(BLANKS + b";")))
+    end = len(script.text.rstrip(BLANKS + b";"))
+    text = on_one_line(context.dockerfile, script, start, end)
     if plain_chain(script):
         return text
     if not conditional(script):
@@ -209,7 +210,7 @@ def _written(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
     """The part of the RUN that writes the file, and the statement that does so elsewhere."""
     script = leak.script
     others = [it for it in one.reading.leaks if it.stays and it.path != leak.path]
-    whole = _whole(script) if not others else None
+    whole = _whole(one.context, script) if not others else None
     if whole is not None:
         start = len(script.text) - len(script.text.lstrip(BLANKS))
         return Span(start, len(script.text.rstrip(BLANKS + b";"))), whole
@@ -222,7 +223,7 @@ def _written(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
     inside = [it for it in script.commands if block.contains(it.span)]
     if len(inside) != len(mine) or any(it.span.overlaps(block) for it in others):
         return None
-    return block, on_one_line(script, block.start, block.end)
+    return block, on_one_line(one.context.dockerfile, script, block.start, block.end)
 
 
 def _about(one: Keeping, command: Command, leak: Leak) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
 from dockerfix.model.readers import may_read
+from dockerfix.model.run_taint import fate
 from dockerfix.model.runs import RunReading, only_writes
 from dockerfix.rewrite.commands import written_in_place
 from dockerfix.rewrite.delivery import Mounted
@@ -23,6 +24,7 @@ from dockerfix.rewrite.git_logins import helped
 from dockerfix.rewrite.key_in_run import move_key
 from dockerfix.rewrite.moved import move_file
 from dockerfix.rewrite.settings import move_setting
+from dockerfix.rewrite.users import started_by
 from dockerfix.syntax import make, verbs
 
 if TYPE_CHECKING:
@@ -196,19 +198,38 @@ class Keeping:
                 self.context.dockerfile, leak.script, command.span
             ):
                 continue
-            if (
-                leak.kind in ("file", "config", "credentials")
-                and (self.reference(leak, command) or helped(self, leak, command))
-            ) or (
-                leak.kind in ("config", "credentials") and move_setting(self, leak.script, command)
-            ):
+            if self.for_containers(leak) and self.moved(leak):
+                continue
+            if self.elsewhere(leak, command):
                 self.end(leak)
-            elif leak.kind == "file" and (move_key(self, leak) or move_file(self, leak)):
-                for one in staying:
-                    if one.path == leak.path:
-                        self.end(one)
+            else:
+                self.moved(leak)
         if self.replaced and not self.still and not self.needed():
             self.found.free.add(run.span.start)
+
+    def elsewhere(self, leak: Leak, command: Command) -> bool:
+        """Whether the value now comes from the environment, to whatever reads what is written."""
+        if leak.kind not in ("file", "config", "credentials"):
+            return False
+        if self.reference(leak, command) or helped(self, leak, command):
+            return True
+        return leak.kind != "file" and move_setting(self, leak.script, command)
+
+    def moved(self, leak: Leak) -> bool:
+        if leak.kind != "file" or not (move_key(self, leak) or move_file(self, leak)):
+            return False
+        for one in self.reading.leaks:
+            if one.stays and one.path == leak.path:
+                self.end(one)
+        return True
+
+    def for_containers(self, leak: Leak) -> bool:
+        """Whether containers start a tool that reads the file, and then need what it refers to."""
+        run, context = self.reading.run, self.context
+        readers = references.read_by(leak.path) if leak.kind == "file" else ()
+        if not readers or not started_by(context, run, readers):
+            return False
+        return fate(context.model, run, leak, context.reader.scripts).place is None
 
     def end(self, leak: Leak) -> None:
         self.found.gone.add((self.reading.run.span.start, leak.span))
@@ -258,6 +279,8 @@ class Keeping:
             return False
         for use in uses:
             self.replace(leak.script, use.span, text.replace(b"$", b"\\$"))
+        if row.program:
+            self.replace(leak.script, command.words[0].span, row.program.encode())
         file = leak.file.rpartition("/")[2] if leak.kind == "file" else row.readers
         self.found.say(
             f"{file} then holds {text.decode('utf-8', 'replace')}, which the tool expands when it "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Guard, Operation
 from dockerfix.finding import Place, Refusal
 from dockerfix.rewrite import forms
+from dockerfix.rewrite.candidates import hollow
 from dockerfix.rewrite.delivery import Mounted, deliveries, operations
 from dockerfix.rewrite.frontend import Frontend, frontend
 from dockerfix.rewrite.persisted import Cure, keep_out
@@ -67,7 +68,9 @@ class Plan:
     def optional(self) -> bool:
         """Whether the file shows that it builds without the secret (empty default, a guard)."""
         empty = any(
-            one.kind != "env" and one.value is not None and not one.value.raw.strip(b"\"'")
+            one.kind != "env"
+            and one.value is not None
+            and (not one.value.raw.strip(b"\"'") or hollow(self.context, one))
             for one in self.removed
         )
         return empty or any(one.reading.optional for one in self.mounted)

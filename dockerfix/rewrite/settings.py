@@ -20,6 +20,7 @@ from dockerfix.rewrite.commands import (
     on_one_line,
     remove_span,
     statement_of,
+    unbroken,
     written_in_place,
 )
 from dockerfix.rewrite.forms import AMPERSAND, objection
@@ -78,7 +79,7 @@ def move_setting(one: Keeping, script: Script, command: Command) -> bool:
     text = b"export " + b" ".join(b"%s=%s" % (k.encode(), v) for k, v in exports.items())
     removed = _removed(one, group, needing, order)
     if removed is None and exports and len(group) == 1 and run not in needing:
-        text = _guarded(mine, text)
+        text = _guarded(one, mine, text)
         removed = [verbs.remove(one.context.dockerfile, run, order=order)] if text else None
     if removed is None:
         return False
@@ -120,7 +121,8 @@ def _found(one: Keeping, run: Run, script: Script, command: Command) -> Found | 
     row = references.setting(command, fed)
     if row is None or command.redirects or command.prefix or row.stdin != command.in_pipeline:
         return None
-    if not written_in_place(one.context.dockerfile, script, span):
+    dockerfile = one.context.dockerfile
+    if not written_in_place(dockerfile, script, span) or not unbroken(dockerfile, script, command):
         return None
     return Found(run, script, command, row, span)
 
@@ -222,7 +224,7 @@ def _goes(operations: Sequence[Operation], run: Run) -> bool:
     return any(it.verb == "remove" and it.at == run.span for it in operations)
 
 
-def _guarded(it: Found, text: bytes) -> bytes:
+def _guarded(one: Keeping, it: Found, text: bytes) -> bytes:
     """The whole RUN as a statement, where all that it does is to write the setting on some
     condition; empty if it does more."""
     script = it.script
@@ -230,7 +232,8 @@ def _guarded(it: Found, text: bytes) -> bytes:
         return b""
     if any(c.name not in TESTS and not it.span.contains(c.span) for c in script.commands):
         return b""
-    found = on_one_line(script, 0, len(script.text), {it.span: text})
+    end = len(script.text)
+    found = on_one_line(one.context.dockerfile, script, 0, end, {it.span: text})
     return found if found.startswith(b"if ") else b"{ " + found.rstrip(b"; ") + b"; }"
 
 

@@ -6,10 +6,13 @@ Knows no variable and no file; the names of the programs are the caller's.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from dockerfix.model import references
 from dockerfix.model.tools import started
+from dockerfix.projection import Projection
+from dockerfix.shell import read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -31,6 +34,25 @@ def uses(
         any(_may_be(context, run, command, one, programs) for one in started(command))
         for command in commands(context, run, but, start)
     )
+
+
+def started_by(context: Context, run: Run, programs: Iterable[str]) -> bool:
+    """Whether a container of an image with the layer of `run` starts one of `programs`."""
+    stage, programs = context.model.stage_of(run), tuple(programs)
+    for one in stage.descendants if stage is not None else ():
+        for instruction in context.model.entry(one).readers if one.final else ():
+            words = getattr(instruction, "exec_words", ())
+            text = shlex.join(words).encode("utf-8", "surrogateescape")
+            if not words:
+                _, _, text = context.dockerfile.source.text(instruction.span).partition(b" ")
+            if any(
+                references.starts(it, programs)
+                for _, command in read(Projection.identity(text)).every()
+                if command.words
+                for it in started(command)
+            ):
+                return True
+    return False
 
 
 def commands(

@@ -52,9 +52,10 @@ def lower_run(
     if gone[swapped:]:
         edits += run.take_out(sorted(gone)[swapped:])
     if new[swapped:]:
-        edits.append(run.mounts(new[swapped:]))
+        inline = 0 if run.is_script() else sum(map(len, statements))
+        edits.append(run.mounts(new[swapped:], inline))
     if statements:
-        edits.append(run.statements(statements))
+        edits.append(run.statements(statements, sum(len(one) + 1 for one in new[swapped:])))
     return edits
 
 
@@ -74,7 +75,8 @@ class _Run:
         after = self.layout.skip(self.anchor)
         return take_out(self.layout, self.flags, removed, head, after)
 
-    def mounts(self, new: list[bytes]) -> Edit:
+    def mounts(self, new: list[bytes], more: int = 0) -> Edit:
+        """`more` is the width of what comes behind them."""
         line = self.layout.lines[self.line]
         command = first_text(self.data, self.anchor, line.code_end)
         broken = b" " + self.layout.escape + self.layout.eol
@@ -89,7 +91,7 @@ class _Run:
             text = b"".join(broken + indent + mount for mount in new)
             return Edit(Span(self.anchor, self.anchor), text)
         between = broken + self.layout.continuation_indent
-        width = line.text_end - line.start + sum(len(mount) + 1 for mount in new)
+        width = line.text_end - line.start + sum(len(mount) + 1 for mount in new) + more
         # A command that goes on over several lines gets a line of its own, as people write it.
         continued = command is not None and line.escape is not None
         many = len(new) >= MANY or width > WIDTH or continued
@@ -122,14 +124,25 @@ class _Run:
         first = self.layout.index(self.flags[-1].start)
         return self.layout.indent(first) if first else self.layout.continuation_indent
 
-    def statements(self, texts: list[bytes]) -> Edit:
+    def statements(self, texts: list[bytes], more: int = 0) -> Edit:
+        """`more` is the width of what comes before them."""
         at = self.command()
-        heredocs = self.instruction.heredocs
-        if len(heredocs) == 1:
-            opener = heredocs[0].opener_span
-            if at == opener.start and not self._joined(opener.end).strip(BLANKS):
-                return self._script(texts, heredocs[0].content_span)
+        if self.is_script():
+            return self._script(texts, self.instruction.heredocs[0].content_span)
+        line = self.layout.lines[self.layout.index(at)]
+        width = line.text_end - line.start + sum(map(len, texts)) + more
+        if width > WIDTH and self.data[at : at + 1] != b"#":
+            broken = b" " + self.layout.escape + self.layout.eol + self.layout.continuation_indent
+            texts = [text.rstrip(BLANKS) + broken for text in texts]
         return Edit(Span(at, at), b"".join(texts))
+
+    def is_script(self) -> bool:
+        """Whether the whole command is one here-document, which a shell reads."""
+        heredocs = self.instruction.heredocs
+        if len(heredocs) != 1:
+            return False
+        opener = heredocs[0].opener_span
+        return self.command() == opener.start and not self._joined(opener.end).strip(BLANKS)
 
     def command(self) -> int:
         """Offset of the command's first byte, behind a `--` that ends the flags (rule 1.23)."""
