@@ -244,8 +244,8 @@ def test_a_key_that_stays_a_secret_is_in_no_layer(tmp_path: Path) -> None:
     )
     becomes = (
         "RUN mkdir -p ~/.ssh && chmod -R 600 ~/.ssh && ssh-keyscan x > ~/.ssh/known_hosts\n"
-        "RUN npm install -g y\nRUN --mount=type=secret,id=K_SSH_KEY,env=K_SSH_KEY "
-        f"{WRITE} && chmod 600 ~/.ssh/id_rsa && npm ci && rm -f ~/.ssh/id_rsa\n"
+        "RUN npm install -g y\nRUN --mount=type=secret,id=K_SSH_KEY,env=K_SSH_KEY \\\n"
+        f"    {WRITE} && chmod 600 ~/.ssh/id_rsa && \\\n    npm ci && rm -f ~/.ssh/id_rsa\n"
     )
     caller = "#!/bin/sh\ndocker build --build-arg K_SSH_KEY .\n"
     assert after(tmp_path, body, caller)[0] == becomes

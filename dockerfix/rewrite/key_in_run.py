@@ -115,13 +115,14 @@ class _Way:
         for one in self.found.prelude:
             if one.run in self.found.users and one.run is not self.writer:
                 continue
-            found.append(_text(one))
+            found.append(_text(self.context, one))
         if not any(text.startswith(b"chmod") for text in found):
             # ssh takes no key that others can read, and a chmod of the whole folder stays behind.
             found.append(b"chmod 600 " + self.word.raw)
         return b" && ".join(dict.fromkeys(found)) + b" && "
 
 
-def _text(one: Written) -> bytes:
+def _text(context: Context, one: Written) -> bytes:
     assert one.unit.script is not None
-    return on_one_line(one.unit.script, one.unit.span.start, one.unit.span.end)
+    span = one.unit.span
+    return on_one_line(context.dockerfile, one.unit.script, span.start, span.end)
