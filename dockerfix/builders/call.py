@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from dockerfix.builders.compose_line import Composed
     from dockerfix.builders.forwarding import Forward
     from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
@@ -80,7 +81,9 @@ class BuildCall:
     on its standard input. `forward` says which script builds with the flags of this command, `label`
     under which name another command starts this one. `agent` says whether an ssh agent is at hand,
     None where the text of the file says it. `prior` reads the scripts that ran before, other than
-    the one in which the call stands.
+    the one in which the call stands. `composed` is what it says of the compose files
+    that it reads; `through` the one that says what this call builds, and what it passes beside its
+    flags. `companions` are other Dockerfiles that the same command gives its arguments to.
     """
 
     kind: str
@@ -107,6 +110,9 @@ class BuildCall:
     label: str = ""
     agent: bool | None = None
     prior: Callable[[], Iterable[Prior]] = field(default=tuple, compare=False, repr=False)
+    composed: Composed | None = None
+    through: str = ""
+    companions: tuple[str, ...] = ()
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

@@ -242,9 +242,17 @@ class Reading:
         index = at + 1
         while index < len(arguments) and len(rest) < 3:
             text = _text(arguments[index])
+            composing = tuple(word for _, word in rest) in {said[:-1] for said in client.compose}
+            if composing and not text:
+                # `docker compose $FILES build`
+                index += 1
+                continue
             if text.startswith("-") and len(text) > 1:
                 name = text.lstrip("-")
-                index += 2 if "=" not in text and name in client.global_values else 1
+                takes = name in client.global_values or (
+                    composing and name in self.tables.compose_values
+                )
+                index += 2 if "=" not in text and takes else 1
                 continue
             rest.append((index, text))
             index += 1
@@ -290,6 +298,7 @@ class Reading:
             buildkit,
             evidence,
             self.refusal,
+            before=tuple(arguments[at + 1 : last]),
         )
         return replace(line, refusal=self.refusal or self._refusal(line, client))
 
@@ -428,17 +437,6 @@ class Reading:
         span = line.command.span
         if client.refusal:
             return client.refusal, client.help, span
-        if line.kind == "compose":
-            names = ", ".join(dict.fromkeys(given.name for given in line.build_args))
-            return (
-                "compose has no flag for a build secret: it takes secrets from its file alone",
-                f"Export {names} here, pass `{names}: ${{{names}}}` under build.args of the "
-                "compose file instead of the flag, and run dockerfix again."
-                if len(line.build_args) == 1
-                else f"Export {names}, pass them under build.args of the compose file instead of "
-                "the flags, and run dockerfix again.",
-                span,
-            )
         if line.buildkit == "no":
             return (
                 f"{line.evidence}, which has no secrets",

@@ -51,6 +51,7 @@ class Tables:
     clients: tuple[Client, ...]
     wrappers: dict[str, WrapperKind]
     takes_value: frozenset[str]
+    compose_values: frozenset[str]
     long: dict[str, str]
     texts: frozenset[str]
     runners: dict[str, Runner]
@@ -70,6 +71,7 @@ def tables() -> Tables:
         tuple(_client(name, entry) for name, entry in raw["client"].items()),
         {name: _wrapper(name, entry) for name, entry in raw["wrapper"].items()},
         frozenset(raw["flags"]["takes_value"]),
+        frozenset(raw["flags"]["compose_values"]),
         dict(raw["flags"]["long"]),
         frozenset(raw["words"]["texts"]),
         {name: Runner(**entry) for name, entry in raw["runner"].items()},

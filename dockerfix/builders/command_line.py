@@ -83,10 +83,12 @@ UNKNOWN = "?"
 class CommandLine:
     """A build that a command starts.
 
-    `kind`: build; bake; compose (not edited in scripts); other (a builder that cannot take
-    secrets). `nested` are the `sh -c` words that it stands in, outermost first; wrappers of
-    those commands are not in `wrappers`. `forward`: a script starts the build with these flags. `client` is the first argument of the client itself, `subcommand` the last word
-    of what says build. `environment` holds names that `env X=1` or a prefix sets for it.
+    `kind`: build; bake; compose (what it builds, and with which secrets, its file says); other (a
+    builder that cannot take secrets). `nested` are the `sh -c` words that it stands in, outermost
+    first; wrappers of those commands are not in `wrappers`. `forward`: a script starts the build
+    with these flags. `client` is the first argument of the client itself, `subcommand` the last
+    word of what says build, `before` what stands between those two. `environment` holds names
+    that `env X=1` or a prefix sets for it.
     """
 
     kind: Literal["build", "compose", "bake", "other"]
@@ -107,6 +109,7 @@ class CommandLine:
     refusal: tuple[str, str, Span] | None = None
     nested: tuple[Nested, ...] = ()
     forward: Forward | None = None
+    before: tuple[Argument, ...] = ()
 
     def wrapper(self, name: str) -> Wrapper | None:
         return next((found for found in self.wrappers if found.name == name), None)

@@ -29,7 +29,7 @@ KIND = "compose"
 UNKNOWN = "?"
 DEEPEST = 8
 _NAME = re.compile(r"(?:.*[._-])?compose(?:[._-].*)?\.ya?ml")
-_BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
 def claims(path: str, head: bytes) -> bool:
@@ -41,16 +41,9 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     """A call for each service of the file at `path` that has a build of its own."""
     if b"build" not in data or b"services" not in data:
         return
-    from dockerfix.builders.compose_seen import seen
-
     project = Project(path, data, workspace)
-    if project.file.errors:
-        return
-    evidence = seen(workspace)
-    for name in project.names():
-        service = project.service(name)
-        if service is not None:
-            yield project.call(service, evidence.of(path))
+    if not project.file.errors:
+        yield from (call for _, call in project.calls())
 
 
 class Layer(NamedTuple):
@@ -98,8 +91,8 @@ class Project:
     def merged(self) -> tuple[File, ...]:
         """The files whose services this one adds to, or that add to it unasked."""
         name = self.path.rpartition("/")[2]
-        others = list(_BASES)
-        if name in _BASES:
+        others = list(BASES)
+        if name in BASES:
             stem = name.rpartition(".")[0]
             others = [f"{stem}.override.yml", f"{stem}.override.yaml"]
         found = []
@@ -139,7 +132,7 @@ class Project:
     def _complete(self, layers: list[Layer]) -> bool:
         """Whether a file that is no base (`compose.dev.yml`) says all that a build needs."""
         name = self.path.rpartition("/")[2]
-        if name in _BASES or ".override." in name:
+        if name in BASES or ".override." in name:
             return False
         return any(
             one.file.text(one.build) is not None or one.file.get(one.build, "context") is not None
@@ -172,6 +165,16 @@ class Project:
 
     # -- calls ----------------------------------------------------------------
 
+    def calls(self) -> Iterator[tuple[str, BuildCall]]:
+        """Each service that is built, by name."""
+        from dockerfix.builders.compose_seen import seen
+
+        evidence = seen(self.workspace).of(self.path)
+        for name in self.names():
+            service = self.service(name)
+            if service is not None:
+                yield name, self.call(service, evidence)
+
     def call(
         self,
         service: Service,
@@ -190,7 +193,7 @@ class Project:
             service_map,
             self.file.get(service_map, "build"),
             places,
-            self._variables,
+            self.variables,
             tuple(held.span for held in places.values() if held.file is self.file),
             frozenset(self._taken(args)),
         )
@@ -296,7 +299,7 @@ class Project:
         return False
 
     @cached_property
-    def _variables(self) -> dict[str, frozenset[str]]:
+    def variables(self) -> dict[str, frozenset[str]]:
         """The variables that each argument of the file is taken from, by any service."""
         found: dict[str, set[str]] = {}
         for name in self.names():
@@ -306,6 +309,34 @@ class Project:
                 if variable is not None:
                     found.setdefault(arg_name, set()).add(variable)
         return {name: frozenset(variables) for name, variables in found.items()}
+
+    @property
+    def foreign_secrets(self) -> frozenset[str]:
+        """Top-level secrets that do not come from the environment."""
+        top = self.file.entries(self.file.get(self.file.root, "secrets"))
+        return frozenset(one for one in top if self.secret_variable(one) is None)
+
+    def secret_variable(self, id: str) -> str | None:
+        """The variable that the top-level secret `id` is taken from."""
+        return self.file.text(self.file.get(self.file.root, "secrets", id, "environment"))
+
+    def interpolates(self, variable: str, but: str) -> bool:
+        """Whether a build of the file uses `variable` for more than the build argument `but`."""
+        for name in self.names():
+            service = self.file.get(self.file.root, "services", name)
+            build = self.file.get(service, "build")
+            known = {id(held.member) for arg, held in places(self.file, build) if arg == but}
+            for held_name, held in places(self.file, build):
+                bare = argument(held.file, held.member)
+                if held_name != but and bare.variable == variable:
+                    return True
+            for text in _texts(self.file, build, known):
+                if any(part.name == variable for part in compose_text.parts(text)):
+                    return True
+            image = self.file.text(self.file.get(service, "image")) or ""
+            if any(part.name == variable for part in compose_text.parts(image)):
+                return True
+        return False
 
     def _secrets(self, service: Service) -> Iterator[SecretFlag]:
         for layer in service.layers:
@@ -340,6 +371,22 @@ def places(file: File, build: Node | None) -> Iterator[tuple[str, Held]]:
             text = file.text(item.value)
             if text:
                 yield text.partition("=")[0], Held(file, held, item, holder, build)
+
+
+def _texts(file: File, node: Node | None, but: set[int], depth: int = 0) -> Iterator[str]:
+    """Every scalar below `node`, aliases followed, without those of the entries `but`."""
+    from dockerfix.formats.yaml import List, Map, Scalar
+
+    found = file.resolve(node)
+    if depth > 3 * DEEPEST or found is None:
+        return
+    if isinstance(found, Scalar):
+        yield found.value
+    elif isinstance(found, Map | List):
+        members = found.entries if isinstance(found, Map) else found.items
+        for one in members:
+            if id(one) not in but:
+                yield from _texts(file, one.value, but, depth + 1)
 
 
 def argument(file: File, member: Entry | object) -> BuildArg:

@@ -18,7 +18,7 @@ from dockerfix.builders.standard_input import Piped
 from dockerfix.shell.values import SCRIPT_DIR, START_DIR, WORK_TREE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.call import BuildCall
     from dockerfix.syntax.nodes import Dockerfile
@@ -43,10 +43,12 @@ def link(
     flag which they cannot change alone, each get all Dockerfiles of the group.
     """
     linker = _Linker(dockerfiles, workspace)
-    found = links(map(linker.one, calls), linker.file_of)
+    every = (linker.one(one) for call in calls for one in linker.by_service(call))
+    found = links(every, linker.file_of)
     groups: dict[object, list[int]] = defaultdict(list)
     for index, call in enumerate(found):
-        groups[call.path, call.span].append(index)
+        if not call.through:
+            groups[call.path, call.span].append(index)
         for shared in getattr(call.dialect, "shared", ()):
             groups[call.path, shared].append(index)
     for members in groups.values():
@@ -56,7 +58,18 @@ def link(
         for index in members:
             if found[index].dockerfiles:
                 found[index] = replace(found[index], dockerfiles=tuple(together))
-    return tuple(found)
+    return tuple(_with_companions(found))
+
+
+def _with_companions(calls: Sequence[BuildCall]) -> Iterator[BuildCall]:
+    """Services that one command builds keep their own Dockerfiles, and know of each other's."""
+    together: dict[object, set[str]] = defaultdict(set)
+    for call in calls:
+        if call.through:
+            together[call.path, call.span].update(call.dockerfiles)
+    for call in calls:
+        others = together[call.path, call.span].difference(call.dockerfiles) if call.through else ()
+        yield replace(call, companions=tuple(sorted(others))) if others else call
 
 
 def calls_for(path: str, calls: Iterable[BuildCall]) -> tuple[BuildCall, ...]:
@@ -102,7 +115,25 @@ class _Linker:
         self.workspace = workspace
         self.declared: dict[str, tuple[str, ...]] = {}
 
+    def by_service(self, call: BuildCall) -> Iterable[BuildCall]:
+        """A command that reads a compose file, as the calls of the services that it builds."""
+        if call.composed is None:
+            return (call,)
+        from dockerfix.builders.compose_command import by_service
+
+        return by_service(call, self._folders(call), self.workspace)
+
     def one(self, call: BuildCall) -> BuildCall:
+        linked = self._one(call)
+        if not linked.through or not linked.dockerfiles:
+            return linked
+        # The command gives its arguments to every service, whether or not one takes them.
+        kept = tuple(
+            arg for arg in call.args if set(self._declaring(arg.name)) & {*linked.dockerfiles}
+        )
+        return replace(linked, args=kept)
+
+    def _one(self, call: BuildCall) -> BuildCall:
         if call.linked_by != "unresolved":
             # The builder knows: a Dockerfile that stands inside another file, say.
             return call
@@ -158,7 +189,7 @@ class _Linker:
         if cwd is None:
             # An argument that does not depend on the working directory still links.
             return (UNKNOWN,)
-        if call.kind not in STARTS_ANYWHERE:
+        if call.kind not in STARTS_ANYWHERE or call.through:
             folder = _under("", cwd, call.path)
             return () if folder is None else (folder,)
         folders = [_under(start, cwd, call.path) for start in starting_folders(call.path)]
@@ -255,6 +286,9 @@ def _under(folder: str | None, path: str, script: str) -> str | None:
 def working_folder(call: BuildCall, dockerfile: str) -> str | None:
     """The folder, root-relative, in which the client runs that builds `dockerfile`; None if the
     call does not tell. A script may start anywhere: where its paths lead decides."""
+    if call.kind == "compose" or call.through:
+        # Its paths count from the folder of the compose file.
+        return posixpath.dirname(call.through or call.path)
     if call.cwd is None:
         return None
     if call.kind not in STARTS_ANYWHERE:

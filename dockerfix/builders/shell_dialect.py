@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from dockerfix.builders.bake_flags import secret_flag
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.command_line import CommandLine, GivenArg, builds
+from dockerfix.builders.compose_line import reading_files
+from dockerfix.builders.shell_compose import into_environment
 from dockerfix.builders.shell_edits import (
     Keep,
     Piece,
@@ -43,7 +45,8 @@ def calls_of(path: str, script: Script, host: Host | None = None) -> Iterable[Bu
         others = [span for at, found in enumerate(spans) if at != index for span in found]
         untangled = _unless_tangled(line, spans[index], others)
         dialect = ShellDialect(path, untangled, host, untangled is not line)
-        yield from _calls(path, dialect)
+        found = _calls(path, dialect)
+        yield from reading_files(line, found) if line.kind == "compose" else found
 
 
 def _argument_spans(line: CommandLine) -> list[Span]:
@@ -220,6 +223,8 @@ class ShellDialect(ValuePlanner):
             return call.refusal
         if given is None or given.given.value is None:
             return self._refusal("this flag cannot be found again", self.line.command.span)
+        if self.line.kind == "compose":
+            return into_environment(self, call, arg, given, id, source)
         if not _usable(id):
             return self._refusal(f"`{id!a}` cannot be the id of a secret", self._value_span(given))
         held = next((secret for secret in call.secrets if secret.id == id), None)

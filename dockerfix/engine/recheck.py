@@ -272,13 +272,39 @@ def _shebang(head: bytes) -> bool:
 
 def _calls(before: Snapshot, after: Snapshot) -> Iterator[Failure]:
     """Each call builds what it built, and gives a secret for each argument that it stopped giving."""
-    old, new = _by_file(before.calls), _by_file(after.calls)
+    old, new = _by_file(_direct(before.calls)), _by_file(_direct(after.calls))
     for path in sorted(old.keys() | new.keys()):
         if len(old.get(path, [])) != len(new.get(path, [])):
             yield path, "the file does not start the same builds as before"
             continue
         for one, two in zip(old[path], new[path], strict=True):
             yield from _call(before, after, one, two)
+
+    yield from _commands(before, after)
+
+
+def _direct(calls: Iterable[BuildCall]) -> Iterator[BuildCall]:
+    return (call for call in calls if not call.through)
+
+
+def _commands(before: Snapshot, after: Snapshot) -> Iterator[Failure]:
+    """A command that reads a compose file is no longer of interest once it passes nothing: then
+    the file gives what it passed."""
+    left = {(call.path, call.through, arg.name) for call in after.calls for arg in call.args}
+    for call in before.calls:
+        for name in {arg.name for arg in call.args} if call.through else ():
+            if (call.path, call.through, name) in left:
+                continue
+            for path in call.dockerfiles:
+                mounts = _new_mounts(before.context(path), after.context(path), call.target)
+                wanted = {id for id, env in mounts if name in (id, env)}
+                given = [
+                    {secret.id for secret in one.secrets}
+                    for one in after.calls
+                    if one.path == call.through and path in one.dockerfiles
+                ]
+                if not all(wanted <= ids for ids in given) or (wanted and not given):
+                    yield call.through, f"no secret for {name}, which {call.path} passed"
 
 
 def _by_file(calls: Iterable[BuildCall]) -> Mapping[str, list[BuildCall]]:

@@ -48,8 +48,9 @@ class Callers:
 
     @property
     def silent(self) -> tuple[BuildCall, ...]:
-        """Linked calls that do not pass the variable."""
-        return tuple(call for call in self.linked if call not in self.passing)
+        """Linked calls that do not pass the variable, but for commands that only start what a
+        compose file says, which is a call itself."""
+        return tuple(call for call in self.linked if call not in self.passing and not call.through)
 
 
 def turn(
@@ -124,7 +125,8 @@ def _turn_one(
     drop: bool,
 ) -> None:
     where = f"{call.path}:{context.line(call.path, call.span.start)}"
-    found.partners.update(path for path in call.dockerfiles if path != context.path)
+    others = (*call.dockerfiles, *call.companions)
+    found.partners.update(path for path in others if path != context.path)
     if call.linked_by == "name":
         says = f"{where}: tied to {context.path} {_tie(call)}"
         found.doubts.append(Doubt("S2", says))
