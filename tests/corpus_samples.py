@@ -39,6 +39,11 @@ class Sample:
         self.findings: dict[str, list[str]] = self._facts["findings"]
 
     @property
+    def composed(self) -> bool:
+        """Whether its images are built by compose."""
+        return self.name.startswith("compose-")
+
+    @property
     def flags(self) -> list[str]:
         return ["--unsafe-fixes"] if self.unsafe else []
 

@@ -207,18 +207,20 @@ def test_broken_files_hold_no_calls(tmp_path: Path, data: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "claimed"),
+    ("path", "text", "calls"),
     [
-        ("compose.yaml", True),
-        ("a/docker-compose.prod.yml", True),
-        ("docker-compose-dev.yml", True),
-        ("base.compose.yml", True),
-        ("composer.yml", False),
-        ("compose.json", False),
+        ("compose.yaml", "services: {a: {build: web}}", 1),
+        ("a/docker-compose.prod.yml", "services: {a: {build: web}}", 1),
+        ("stack/all.yml", "services:\n  a: {build: ../web}\n", 1),
+        ("stack/all.yml", "services:\n  a: {build: {context: https://h/x.git}}\n", 1),
+        ("stack/all.yml", "services:\n  a: {build: unknown}\n", 0),
+        (".gitlab-ci.yml", "services:\n  - docker:dind\nbuild: {script: [x]}\n", 0),
+        ("config/services.yaml", "services:\n  App\\A: {arguments: [build]}\n", 0),
     ],
 )
-def test_files_that_are_compose_files(path: str, claimed: bool) -> None:
-    assert compose.claims(path, b"") is claimed
+def test_files_that_are_compose_files(tmp_path: Path, path: str, text: str, calls: int) -> None:
+    assert compose.claims(path, b"")
+    assert len(calls_in(compose, tmp_path, {path: text, "web/x": ""}, path)) == calls
 
 
 def test_interpolation() -> None:

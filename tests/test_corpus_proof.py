@@ -22,10 +22,11 @@ BUILT = [sample for sample in SAMPLES if sample.built]
 @pytest.fixture(scope="module")
 def proofs(engine: Engine) -> Iterator[dict[str, Future[Proof]]]:
     """All samples at once: a build waits more than it works."""
+    chosen = [sample for sample in BUILT if engine.composes or not sample.composed]
     with ThreadPoolExecutor(max_workers=4) as pool:
         yield {
             sample.name: pool.submit(prove, engine, sample.project(sample.after, STUB))
-            for sample in BUILT
+            for sample in chosen
         }
 
 
@@ -33,6 +34,8 @@ def proofs(engine: Engine) -> Iterator[dict[str, Future[Proof]]]:
 def test_sample_keeps_what_a_safe_fix_promises(
     sample: Sample, proofs: dict[str, Future[Proof]]
 ) -> None:
+    if sample.name not in proofs:
+        pytest.skip("this docker has no compose")
     proof = proofs[sample.name].result()
     assert proof.broken() == []
     assert len(proof.claims) > 8

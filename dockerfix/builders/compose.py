@@ -29,20 +29,25 @@ KIND = "compose"
 UNKNOWN = "?"
 DEEPEST = 8
 _NAME = re.compile(r"(?:.*[._-])?compose(?:[._-].*)?\.ya?ml")
+_SERVICES = re.compile(rb"^services[ \t]*:", re.M)
+_TELLING = frozenset({"context", "dockerfile", "dockerfile_inline", "args", "target"})
 BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 
 
 def claims(path: str, head: bytes) -> bool:
-    """Whether the file at `path` is called like a compose file."""
-    return _NAME.fullmatch(path.rpartition("/")[2]) is not None
+    """Whether the file at `path` may be a compose file: `-f` and `include` take any name."""
+    return path.endswith((".yml", ".yaml"))
 
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
     """A call for each service of the file at `path` that has a build of its own."""
     if b"build" not in data or b"services" not in data:
         return
+    named = _NAME.fullmatch(path.rpartition("/")[2]) is not None
+    if not named and _SERVICES.search(data) is None:
+        return
     project = Project(path, data, workspace)
-    if not project.file.errors:
+    if not project.file.errors and (named or project.telling):
         yield from (call for _, call in project.calls())
 
 
@@ -112,6 +117,19 @@ class Project:
             return None
 
     # -- services -------------------------------------------------------------
+
+    @property
+    def telling(self) -> bool:
+        """Whether some service has a build as compose has them: of a folder, or with its keys."""
+        services = self.file.get(self.file.root, "services")
+        for name in self.names():
+            build = self.file.get(services, name, "build")
+            text = self.file.text(build)
+            if _TELLING & self.file.entries(build).keys():
+                return True
+            if text and self.workspace.is_folder(posixpath.normpath(self._path(self.folder, text))):
+                return True
+        return False
 
     def names(self) -> tuple[str, ...]:
         return tuple(self.file.entries(self.file.get(self.file.root, "services")))

@@ -140,7 +140,7 @@ class _Linker:
         paths, by = self._by_path(call)
         if len(paths) > 1:
             paths, by = self._narrowed(call, paths), "name"
-        if not paths:
+        if not paths and not (call.through and _remote(call.context or "")):
             paths, by = self._by_name(call), "name"
         return replace(call, dockerfiles=tuple(paths), linked_by=by if paths else "unresolved")
 

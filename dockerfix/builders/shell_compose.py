@@ -45,8 +45,9 @@ def into_environment(
         if plan.variable == variable and plan.set_to is None:
             kept = dialect._keeping(variable, order)
             return kept if isinstance(kept, Refusal) else [*dropped, *kept]
-        read = f'"${plan.variable}"'.encode("utf-8", "surrogateescape")
-        text = plan.set_to if plan.set_to is not None else (Piece(read),)
+        read = (Piece(f'"${plan.variable}"'.encode("utf-8", "surrogateescape")),)
+        written = dialect._value(given) if given.variable is not None else None
+        text = plan.set_to or written or read
         clash = dialect._conflict(plan, given)
         if clash is not None:
             return clash

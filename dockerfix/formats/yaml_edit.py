@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from dockerfix.edits import Edit, Operation
+from dockerfix.edits import Edit, Operation, Removal
 from dockerfix.formats.yaml import Entry, File, Item, List, Map, Node, Scalar
 from dockerfix.formats.yaml_cuts import apart, flow_edits, line_end, whole_lines
 from dockerfix.formats.yaml_scalar import Change, literal_header, literal_lines
@@ -336,7 +336,7 @@ class _MapEdits:
             if following is not None:
                 return Edit(Span(entry.span.start, following.span.start), b"")
             return Edit(Span(entry.span.start, entry.span.end), b"")
-        return Edit(Span(start, end), b"")
+        return Removal(Span(start, end), b"")
 
     def _insert(self, key: str, added: Added) -> None:
         data, habits, column = self.source.data, self.habits, self.map.column

@@ -2,18 +2,20 @@
 
 A script that starts a build runs as it stands, with the real client: a `docker` of ours that
 stands first on its PATH only adds flags to `build` (no network, no cache, local base images,
-the fullest provenance), and a `sudo` of ours drops the environment as sudo does. What cannot
+the fullest provenance; `composed` does so for compose), and a `sudo` of ours drops the environment as sudo does. What cannot
 be tried here is the `# syntax` line, which would have to be pulled: it is taken out of the
 copy that is built.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,9 @@ _TIMEOUT = 300
 
 _DOCKER = """\
 #!/bin/sh
-# The real client; `build` gets a few flags more.
+# The real client; `build` gets a few flags more, and compose a file more.
+export {settings}
+[ "$1" != compose ] || exec {composed} "$@"
 added=
 for word do
     shift
@@ -39,7 +43,6 @@ for word do
         set -- "$@" {flags}
     fi
 done
-export {settings}
 exec {docker} "$@"
 """
 
@@ -94,6 +97,7 @@ class Engine:
         self._tags: set[str] = set()
         self.version = self.docker("version", "--format", "{{.Server.Version}}").strip()
         status = self.docker("info", "--format", "{{.DriverStatus}}")
+        self.composes = self._ask("compose", "version").returncode == 0
         self.attests = "io.containerd.snapshotter" in status
 
     def docker(self, *arguments: str) -> str:
@@ -191,8 +195,12 @@ class Engine:
         for name, local in bases.items():
             flags += ["--build-context", f"{name}=docker-image://{local}"]
         settings = [f"{k}={shlex.quote(v)}" for k, v in self._environment.items() if k != "HOME"]
+        module = [sys.executable, "-m", "dockerfix.verify.composed"]
         return _DOCKER.format(
-            flags=shlex.join(flags), settings=" ".join(settings), docker=shlex.quote(self._client)
+            flags=shlex.join(flags),
+            settings=" ".join(settings),
+            docker=shlex.quote(self._client),
+            composed=shlex.join([*module, self._client, json.dumps(dict(bases))]),
         )
 
     @staticmethod
