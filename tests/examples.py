@@ -3,6 +3,7 @@
 A heading of level three opens an example. In it, a line `**NAME**` names the fenced
 block that follows: a file of the repository, or, for the names `diff` and `report`,
 what `dockerfix` prints for it. A line that starts with `$ dockerfix` is the command.
+A comment `<!-- in the table: KIND: ROW, ROW -->` names the cells of docs/callers.md that it shows.
 The word `crlf` behind a fence's language gives that file CRLF line ends.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 FENCE = re.compile(r"^(`{3,})\s*([\w+-]*)\s*(crlf)?\s*$")
 NAME = re.compile(r"^\*\*(.+?)\*\*\s*$")
+CELLS = re.compile(r"^<!-- in the table: ([\w-]+): (.+?) -->\s*$")
 OUTPUTS = ("diff", "report")
 UPDATES: dict[Path, dict[tuple[int, int], str]] = {}
 """What `pytest --update` writes into the pages at the end, by page and block."""
@@ -26,6 +28,7 @@ class Example:
     line: int
     command: list[str] = field(default_factory=lambda: ["--diff"])
     files: dict[str, bytes] = field(default_factory=dict)
+    cells: tuple[tuple[str, str], ...] = ()
     output: str = ""
     expected: str | None = None
     block: tuple[int, int] = (0, 0)
@@ -47,6 +50,8 @@ def read(page: Path) -> list[Example]:
             name = None
         elif line.startswith("$ dockerfix") and examples:
             examples[-1].command = line.split()[2:]
+        elif (found := CELLS.match(line)) and examples:
+            examples[-1].cells += tuple((found[1], row) for row in found[2].split(", "))
         elif found := NAME.match(line):
             name = found[1]
         elif found := FENCE.match(line):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dockerfix.edits import Operation
 
 ACTION = re.compile(r"^docker/bake-action(?:/subaction/[\w-]+)?@(?P<ref>.+)$")
+_ENV = re.compile(rb"\$\{\{\s*env\.([A-Za-z_]\w*)\s*\}\}")
 _SET = re.compile(rb"^([\w*.-]+)\.args\.([A-Za-z_][\w.-]*)(?:=(.*))?$", re.S)
 
 
@@ -33,6 +34,8 @@ def bake_calls(step: ActionStep) -> Iterable[BuildCall]:
         _, name, value = found
         if value is None:
             args.append(BuildArg(name, span, Value.ENVIRONMENT, name, True, False, True))
+        elif own := _of_environment(value):
+            args.append(BuildArg(name, span, Value.ENVIRONMENT, own, True, True, True))
         else:
             kind = Value.LITERAL if value.strip() and b"${{" not in value else Value.TEXT
             args.append(BuildArg(name, span, kind, None, False, True, True))
@@ -59,6 +62,12 @@ def _override(step: ActionStep, item: Item) -> tuple[str, str, bytes | None] | N
     if found is None:
         return None
     return found[1].decode(), found[2].decode(), found[3]
+
+
+def _of_environment(value: bytes) -> str:
+    """X of `${{ env.X }}`, which the action has as a variable of that name; empty for others."""
+    found = _ENV.fullmatch(value.strip())
+    return found[1].decode() if found is not None else ""
 
 
 def _given_secrets(step: ActionStep) -> Iterator[SecretFlag]:
@@ -105,6 +114,8 @@ class BakeDialect:
             flag = f"id={id},src={rest}"
         elif kind == "env" or value is None:
             flag = f"id={id},env={rest or name}"
+        elif own := _of_environment(value):
+            flag = f"id={id},env={own}"
         else:
             text = value.decode("utf-8", "surrogateescape").strip()
             variable = self.step.env.name_for(name, text)

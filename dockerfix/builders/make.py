@@ -74,9 +74,32 @@ def _in_shell(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> I
                 args=tuple(dialect.seen_by_make(arg) for arg in call.args),
                 unresolved=tuple(_may_hold_flags(text, call.unresolved)),
             )
+            mine = _on_old_builder(mine, found)
             if mine not in seen:
                 seen.add(mine)
                 yield mine
+
+
+def _on_old_builder(call: BuildCall, found: Family) -> BuildCall:
+    """`call`, refused where the Makefile exports `DOCKER_BUILDKIT = 0` to every recipe."""
+    if call.refusal is not None or not call.evidence.startswith("docker build is BuildKit since"):
+        return call
+    name = "DOCKER_BUILDKIT"
+    listed = any(one.on and name in one.names for file in found.files for one in file.exports)
+    for file in found.files:
+        for one in file.assignments:
+            if one.name != name or not (one.exported or listed or file.export_all):
+                continue
+            if file.source.text(one.value).strip().lower() in (b"0", b"false"):
+                evidence = "DOCKER_BUILDKIT=0 asks for the classic builder"
+                refusal = Refusal(
+                    f"{evidence}, which has no secrets",
+                    call.path,
+                    call.span,
+                    "Remove that setting, so that BuildKit builds, and run dockerfix again.",
+                )
+                return replace(call, buildkit="no", evidence=evidence, refusal=refusal)
+    return call
 
 
 def _may_hold_flags(text: RecipeText, words: Iterable[str]) -> Iterator[str]:

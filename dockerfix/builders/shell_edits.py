@@ -413,4 +413,8 @@ def requoted(argument: Argument, text: bytes, flag: bytes = b"") -> bytes:
     mark = behind[:1]
     if mark in (b'"', b"'") and mark == behind[-1:] and behind.count(mark) == 2:
         return flag + mark + text + mark
+    first = argument.leaves[0] if argument.leaves else None
+    if b"*" in text and first is not None and (first.quoted or first.part.kind == "single"):
+        # A shell such as zsh fails for a pattern that no file matches.
+        return flag + b'"' + text + b'"'
     return flag + text
