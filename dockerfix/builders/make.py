@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.make_variables import Family, Variables, family, is_makefile
+from dockerfix.builders.shell_ssh import key_file
 from dockerfix.edits import Edit, Operation
 from dockerfix.finding import Refusal
 from dockerfix.formats.make import Assignment, Recipe, RecipeLine, references
@@ -327,7 +328,26 @@ class MakeDialect:
         return self._placed(self.inner.add_secret(call, id, source))
 
     def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
-        return self._unable(arg) or self._placed(self.inner.take_ssh(call, arg, form))
+        result = self._unable(arg) or self._placed(self.inner.take_ssh(call, arg, form))
+        path = self._key_file(arg, form) if isinstance(result, Refusal) else None
+        if path is None:
+            return result
+        dropped, added = self.drop(call, arg), self.add_ssh(call, f'"default={path}"')
+        if isinstance(dropped, Refusal) or isinstance(added, Refusal):
+            return dropped if isinstance(dropped, Refusal) else added
+        return [*dropped, *added]
+
+    def _key_file(self, arg: BuildArg, form: str) -> str | None:
+        """F where the value is a make variable that is `$(shell cat F)`, or a command for the shell."""
+        data = self.family.main.source.data
+        found = list(references(data, arg.span))
+        if len(found) != 1:
+            return None
+        held = Variables(self.family, ()).assignments(found[0].name or "")
+        value = held[0].value.strip() if len(held) == 1 else b""
+        shell = re.fullmatch(rb"\$\(shell[ \t]+(.*)\)|`(.*)`", value)
+        path = key_file(b"$(" + (shell[1] or shell[2]) + b")", form) if shell else None
+        return path if path is not None and "$(" not in path else None
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_ssh(call, value))

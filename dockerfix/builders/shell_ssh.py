@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.shell_edits import Piece, Replacement
+from dockerfix.builders.shell_edits import Piece, Replacement, requoted
 from dockerfix.finding import Refusal
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ def take_ssh(
         return dialect.drop(call, arg)
     flag = given.given.flag
     text = f'"default={path}"' if "$" in path else f"default={path}"
-    if flag.via is not value.via or flag.where != value.where or flag.where != "direct":
+    if flag.via is not value.via or flag.where != value.where:
         return dialect._refusal("the flag stands in a variable", flag.span)
+    if flag.where != "direct":
+        return _in_variable(dialect, given, path)
     if given.given.joined:
         changes = [Replacement(value.span, (Piece(b"--ssh=" + text.encode()),))]
     else:
@@ -74,6 +76,21 @@ def take_ssh(
             Replacement(value.span, (Piece(text.encode()),)),
         ]
     return [dialect._site().replace(flag.span, changes, flag.span.start)]
+
+
+def _in_variable(
+    dialect: ShellDialect, given: GivenArg, path: str
+) -> Sequence[Operation] | Refusal:
+    """The flag in an array or a string of flags."""
+    flag, value = given.given.flag, given.given.value
+    if value is None or given.given.joined or flag.conditional:
+        return dialect._refusal("the flag stands in a variable", flag.span)
+    text = f"default={path}".encode()
+    changes = [
+        Replacement(flag.span, (Piece(requoted(flag, b"--ssh")),)),
+        Replacement(value.span, (Piece(requoted(value, text)),)),
+    ]
+    return [dialect._site_of(flag).replace(flag.span, changes, flag.span.start)]
 
 
 def add_ssh(dialect: ShellDialect, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
@@ -102,4 +119,8 @@ def _source(given: GivenArg, form: str) -> str | None:
     if len(held) != 1 or held[0].value is None or held[0].append:
         return None
     path = key_file(held[0].value.raw, form)
-    return path if path is not None and path.startswith(("/", "$HOME", "${HOME}")) else None
+    named = re.match(r"\$\{?([A-Za-z_]\w*)", path or "")
+    if path is None or (named is None and not path.startswith("/")):
+        return None
+    known = [one for one in given.script.assignments if named and one.name == named[1]]
+    return path if len(known) < 2 else None

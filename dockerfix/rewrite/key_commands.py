@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _PACKAGE = re.compile(r"(@[\w.-]+/)?[A-Za-z0-9][\w.-]*(\[[\w,.-]+\])?((@|[=<>~!^])[^/:]*)?")
 
+_HTTP = re.compile(r"(?:[\w.-]+ ?@ ?)?(?:git\+)?https?://")
+_SCP = re.compile(r"[\w.-]+@[\w.-]+:")
+
 
 @cache
 def rows() -> Mapping[str, Any]:
@@ -126,21 +129,41 @@ def runs_other(command: Command) -> bool:
     return command.name == "ssh-agent" and bool(plain_words(command))
 
 
-def connects(command: Command, fetched: set[str] | None = None) -> bool:
-    """Whether the command may open an ssh connection. `fetched` are the tools whose dependencies
-    an earlier command brought; what this one brings is added."""
-    for one in started(command) if command.words else ():
-        known = table().tool(one.name or "")
-        if known is not None and one.name not in rows()["users"]:
-            continue
-        words = tuple(one.words)
-        if fetched is not None and one.name in fetched and _then(one.name or "", words):
-            continue
-        if fetched is not None and _fits(one, "fetched"):
-            fetched.add(one.name or "")
-        if not _fits(one, "quiet") and not _from_registry(one):
-            return True
-    return False
+@dataclass(slots=True)
+class Network:
+    """What is known of connections so far: `fetched` are tools whose dependencies an earlier
+    command brought; `rewrites`: git may turn an https URL into one of ssh."""
+
+    rewrites: bool = True
+    fetched: set[str] = field(default_factory=set)
+
+    def connects(self, command: Command) -> bool:
+        """Whether the command may open an ssh connection; notes what it fetches."""
+        found = [self._connects(one) for one in started(command) if command.words]
+        return any(found)
+
+    def _connects(self, one: Started) -> bool:
+        name, words = one.name or "", tuple(one.words)
+        if table().tool(name) is not None and name not in rows()["users"]:
+            return False
+        if name in self.fetched and _then(name, words):
+            return False
+        if _fits(one, "fetched"):
+            self.fetched.add(name)
+        if not self.rewrites and name == "git" and _plain_clone(words):
+            return False
+        return not _fits(one, "quiet") and not _from_registry(one, self.rewrites)
+
+
+def _plain_clone(words: tuple[str, ...]) -> bool:
+    """`git clone https://...`, without submodules, whose URLs may be others."""
+    urls = [word for word in words if "://" in word or _SCP.match(word)]
+    return (
+        "clone" in words
+        and bool(urls)
+        and all(url.startswith(("https://", "http://", "git://")) for url in urls)
+        and not any(word.startswith("--recurs") for word in words)
+    )
 
 
 def _fits(one: Started, table_name: str) -> bool:
@@ -165,14 +188,15 @@ def _begins(words: tuple[str, ...], wanted: list[str]) -> bool:
     )
 
 
-def _from_registry(one: Started) -> bool:
+def _from_registry(one: Started, rewrites: bool) -> bool:
     words = [word for word in one.words if not word.startswith("-") or word == "-m"]
     for row in rows()["registry"]:
         if one.name not in row["names"] or not _begins(tuple(words), row["words"]):
             continue
         packages = words[len(row["words"]) :]
         options = (word.partition("=")[0] for word in one.words if word.startswith("-"))
-        if packages and all(map(_PACKAGE.fullmatch, packages)):
+        known = [p for p in packages if _PACKAGE.fullmatch(p) or (not rewrites and _HTTP.match(p))]
+        if packages and len(known) == len(packages):
             return not any(option in row.get("without", ()) for option in options)
     return False
 

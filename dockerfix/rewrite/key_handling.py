@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.run_taint import setting_of
 from dockerfix.rewrite.key_commands import (
+    Network,
     Unit,
-    connects,
     form_of,
     plain_words,
     rows,
@@ -78,7 +78,7 @@ class Handling:
     prelude: list[Written] = field(default_factory=list)
     removes: set[int] = field(default_factory=set)
     agents: set[int] = field(default_factory=set)
-    fetched: set[str] = field(default_factory=set)
+    network: Network = field(default_factory=Network)
     forms: set[str] = field(default_factory=set)
     optional: bool = False
     objections: list[Unclear] = field(default_factory=list)
@@ -105,6 +105,7 @@ def handling(
     offsets of the COPYs that bring it."""
     runs = list(runs)
     found = Handling(frozenset(names), set(files))
+    found.network.rewrites = b"insteadof" in context.dockerfile.source.data.lower()
     for run in runs:
         script = script_of(context, run)
         if script is not None:
@@ -187,8 +188,8 @@ class _Reader:
                 self.found.folders.append((self.run, unit))
                 continue
             kept.append(unit)
-            if any(connects(one, self.found.fetched) for one in unit.commands) and self.there:
-                self.connected = True
+            connecting = [self.found.network.connects(one) for one in unit.commands]
+            self.connected = self.connected or (self.there and any(connecting))
         for unit in kept:
             self.check(unit)
         self.found.kept.setdefault(self.run.span.start, []).extend(kept)

@@ -10,6 +10,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.link import working_folder
 from dockerfix.model.file_secrets import locked
 from dockerfix.model.names import secret_file
 from dockerfix.model.run_time import reads
@@ -42,7 +43,7 @@ KEYS = frozenset({"key", "private-key", "ssh-key"})
 @dataclass(frozen=True, slots=True)
 class Forwarding:
     """`keyword` and `span` of what brings the key in today, as `name`; `operations` on every file,
-    the RUNs that get the agent, and what callers outside must say. `final`: an image that
+    the RUNs that get the agent, and what callers outside must say, and bake (`allow`). `final`: an image that
     someone can run has the key today; `written`: its value stands in the Dockerfile."""
 
     keyword: str
@@ -55,11 +56,7 @@ class Forwarding:
     outside: str
     final: bool = False
     written: bool = False
-
-    @property
-    def allow(self) -> bool:
-        """Whether a call is one of bake, which asks before it forwards an agent (T25)."""
-        return any(call.kind == "bake" for call in self.callers.linked)
+    allow: str = ""
 
 
 def keys(context: Context) -> Iterator[Forwarding]:
@@ -143,8 +140,9 @@ def copied(context: Context, copy: CopiedFile) -> Forwarding | None:
     ]
     order = (one.sources[index].span.start,)
     copies = (one.span.start,) if len(one.sources) == 1 else ()
+    spare = {it.target for it in copy.takings if it.how == "swept" and it.target}
     try:
-        found = handling(context, (), runs, (target,), copies)
+        found = handling(context, (), runs, (target,), copies, spare)
         changed = _changes(context, found, order)
         if changed is not None and copies:
             changed += folder_first(context, one, target, found, order)
@@ -167,6 +165,7 @@ def copied(context: Context, copy: CopiedFile) -> Forwarding | None:
         "" if context.calls else f"--ssh default={copy.path}",
         stage.in_final_chain,
         copy.there,
+        _allowance(context, copy.path),
     )
 
 
@@ -200,6 +199,16 @@ def mount(context: Context, run: Run, order: tuple[int, ...], *, required: bool)
         mode = None if forms.runs_as_root(context, run) else "0666"
     text = make.mount(type="ssh", required=required or None, uid=uid, mode=mode)
     return verbs.add_mount(context.dockerfile, run, text, order=order)
+
+
+def _allowance(context: Context, path: str) -> str:
+    """What bake must be allowed so that it reads a key outside of the folder where it runs."""
+    for call in context.calls:
+        folder = working_folder(call, context.path) if call.kind == "bake" else None
+        found = posixpath.relpath(path, folder or ".") if folder is not None else ""
+        if found.startswith(".."):
+            return f"--allow=fs.read={posixpath.dirname(found)}"
+    return ""
 
 
 def folder_first(
