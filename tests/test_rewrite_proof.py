@@ -28,6 +28,10 @@ SHAPES = {
         'RUN mkdir -p /etc/a && \\\n  echo "machine r.io password $T_TOKEN" > ~/.netrc\nCOPY f .\n'
         "RUN go mod download \\\n  && go version\nRUN rm ~/.netrc\n"
     ),
+    "ssh key": (
+        'RUN mkdir -p ~/.ssh && echo "$T_TOKEN" > ~/.ssh/id_rsa\nRUN chmod 600 ~/.ssh/id_rsa\n'
+        "COPY f .\nRUN test -s ~/.ssh/id_rsa && npm ci\n"
+    ),
     "pip": 'RUN echo "[global]\\nindex-url=https://u:$T_TOKEN@p.io" > ~/pip.conf\nRUN pip install a\nRUN rm ~/pip.conf\n',
 }
 
@@ -148,19 +152,43 @@ def test_a_copied_file_is_in_no_layer(engine: Engine, tmp_path: Path) -> None:
     assert was.images["app"].files()["sum"] == now.images["app"].files()["sum"]
 
 
+CONNECT = (
+    'RUN git clone git@x.io:a && test -S "${SSH_AUTH_SOCK:-/}" && test -w "$SSH_AUTH_SOCK" && '
+    ": > /tmp/agent\n"
+)
+KEYS = {
+    "argument": (
+        'ARG T_SSH_KEY\nRUN mkdir -p ~/.ssh && echo "$T_SSH_KEY" > ~/.ssh/id_rsa && '
+        "chmod 600 ~/.ssh/id_rsa\nUSER 1000\n" + CONNECT,
+        '--build-arg T_SSH_KEY="$(cat {})"',
+    ),
+    "encoded": (
+        'ARG T_SSH_KEY\nENV KEY=$T_SSH_KEY\nRUN mkdir -p ~/.ssh && echo "$KEY" | base64 -d > '
+        "~/.ssh/id_rsa\n" + CONNECT,
+        '--build-arg T_SSH_KEY="$(base64 -w0 {})"',
+    ),
+    "copied": (
+        "COPY id_rsa /root/.ssh/id_rsa\nRUN chmod 600 /root/.ssh/id_rsa && "
+        "echo x >> ~/.ssh/known_hosts\n" + CONNECT + "RUN rm /root/.ssh/id_rsa\n",
+        "",
+    ),
+}
+
+
 @pytest.mark.engine
-def test_a_key_stays_with_the_client(engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("body", "flag"), KEYS.values(), ids=KEYS.keys())
+def test_a_key_stays_with_the_client(engine: Engine, tmp_path: Path, body: str, flag: str) -> None:
     key = tmp_path / "id_test"
     subprocess.run(
         ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True
     )
     files = {
-        "Dockerfile": 'FROM node:20\nARG T_SSH_KEY\nRUN mkdir -p ~/.ssh && echo "$T_SSH_KEY" > '
-        "~/.ssh/id_rsa && chmod 600 ~/.ssh/id_rsa\nUSER 1000\nRUN git clone git@x.io:a && "
-        'test -S "${SSH_AUTH_SOCK:-/}" && test -w "$SSH_AUTH_SOCK" && : > /tmp/agent\n',
-        "build.sh": f'#!/bin/sh\ndocker build --build-arg T_SSH_KEY="$(cat {key})" -t app .\n',
+        "Dockerfile": "FROM node:20\n" + body,
+        "build.sh": f"#!/bin/sh\ndocker build {flag.format(key)} -t app .\n",
+        "id_rsa": key.read_text(),
     }
     after = rewritten(tmp_path / "work", files)
+    assert "type=ssh" in after["Dockerfile"]
     (tmp_path / "other").mkdir()
     now = built(engine, tmp_path / "after", after, tmp_path / "other")
     assert now.code == 0, now.log

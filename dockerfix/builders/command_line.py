@@ -151,7 +151,9 @@ def builds(
         line = read_command_line(script, command, foreign=resolver)
         if line is None:
             continue
-        if line.kind in ("compose", "bake") and not (line.build_args or line.flags("secret")):
+        if line.kind in ("compose", "bake") and not (
+            line.build_args or line.flags("secret") or line.flags("ssh")
+        ):
             # What such a build passes stands in the file that it reads.
             continue
         yield replace(line, nested=nested, refusal=line.refusal or _outer_refusal(script, nested))

@@ -30,7 +30,7 @@ class SshKeyInBuild:
         if found.outside:
             said.append(f"callers outside this tree must give `{found.outside}`")
         if found.allow:
-            said.append("`docker buildx bake` must be given `--allow=ssh`")
+            said.append(f"`docker buildx bake` must be given `{found.allow}`")
         if found.final:
             said.append("a container that connects with it gets the key when it starts (`-v`)")
         if found.written:

@@ -69,6 +69,7 @@ class Handling:
 
     names: frozenset[str]
     files: set[str] = field(default_factory=set)
+    spare: frozenset[str] = frozenset()
     gone: dict[int, list[Unit]] = field(default_factory=dict)
     cuts: dict[int, list[Span]] = field(default_factory=dict)
     users: list[Run] = field(default_factory=list)
@@ -100,11 +101,13 @@ def handling(
     runs: Iterable[Run],
     files: Iterable[str] = (),
     copies: Iterable[int] = (),
+    spare: Iterable[str] = (),
 ) -> Handling:
     """What `runs` (in order) do with the key in the variables `names` and in `files`; `copies` are
-    offsets of the COPYs that bring it."""
+    offsets of the COPYs that bring it, `spare` files that hold it too, where ssh does not look."""
     runs = list(runs)
-    found = Handling(frozenset(names), set(files))
+    others = frozenset(spare)
+    found = Handling(frozenset(names), {*files, *others}, others)
     found.network.rewrites = b"insteadof" in context.dockerfile.source.data.lower()
     for run in runs:
         script = script_of(context, run)
@@ -310,7 +313,8 @@ class _Reader:
     def removes(self, unit: Unit, command: Command) -> bool:
         files = plain_words(command)
         mine = [word for word in files if self.is_key(word)]
-        if mine or any(self.covers(word) for word in files):
+        spare = all(self.path(word) in self.found.spare for word in files)
+        if not spare and (mine or any(self.covers(word) for word in files)):
             self.there = False
             self.found.removes.add(self.run.span.start)
         if mine and len(mine) < len(files):
