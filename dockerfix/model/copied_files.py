@@ -108,6 +108,10 @@ class _Finder:
         a secret one, there or at the destination `said`, that `source` may take."""
         folders = self.context.folders or ("",)
         inner = clean(source)
+        stem = inner.removesuffix("*")
+        if stem != inner and self._absent(folders, inner, stem):
+            yield folders[0], stem, "named", True
+            return
         if not wild(source) and inner:
             for folder in folders:
                 path = posixpath.join(folder, inner)
@@ -123,6 +127,19 @@ class _Finder:
             )
         for folder in folders[:1]:
             yield from self._matched(folder, inner)
+
+    def _absent(self, folders: Sequence[str], pattern: str, stem: str) -> bool:
+        """Whether `id_rsa*` and the like match no file of the tree: the secret is the one that is
+        called so."""
+        known = None if wild(stem) else secret_file(stem)
+        every = (*self.workspace.files(), *self.workspace.ignored_files())
+        return (
+            known is not None
+            and known.sure
+            and not any(
+                segments_match(pattern, it) for one in folders for it in _inside(one, every)
+            )
+        )
 
     def _named(self, folder: str, inner: str, said: str) -> Iterator[tuple[str, str, How, bool]]:
         known = (secret_file(inner), None if said.endswith(("/", ".")) else secret_file(said))
