@@ -154,6 +154,15 @@ class CommandDialect:
         """Nothing: the file gives it, and changes with its own call."""
         return call.refusal or ()
 
+    def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        """The command itself: compose has a flag for that."""
+        take = getattr(self.command, "take_ssh", None)
+        return _no_ssh(call) if take is None else take(call, arg, form)
+
+    def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
+        add = getattr(self.command, "add_ssh", None)
+        return _no_ssh(call) if add is None else add(call, value)
+
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self.command.drop(call, arg)
 
@@ -182,3 +191,12 @@ class CommandDialect:
         if steers(arg.name) or self.project.interpolates(arg.name, arg.name):
             return neutral(arg.name)
         return arg.name
+
+
+def _no_ssh(call: BuildCall) -> Refusal:
+    return Refusal(
+        "dockerfix does not write ssh forwarding into this kind of file",
+        call.path,
+        call.span,
+        "Give the command `--ssh default` by hand.",
+    )

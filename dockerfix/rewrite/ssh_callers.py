@@ -41,17 +41,15 @@ def for_argument(context: Context, name: str, forms: set[str]) -> Callers:
 def _turned(
     context: Context, call: BuildCall, name: str, form: str
 ) -> Sequence[Operation] | Refusal:
-    refusal = call.refuses_ssh()
-    if refusal is not None:
-        return refusal
+    if call.refusal is not None:
+        return call.refusal
     args = call.passes(name)
     agent = call.has_agent(context.workspace.read(call.path))
     if not args:
-        if call.kind == "compose" and any(
-            other.kind != "compose" and other.tool.endswith("compose build") and other.passes(name)
-            for other in context.calls
+        if call.through or any(
+            other.through == call.path and other.passes(name) for other in context.calls
         ):
-            return ()
+            return ()  # the compose file, and a command that reads it, are one build
         if agent or AGENT in _ids(call):
             return call.add_ssh(AGENT)
         return Refusal(
@@ -80,10 +78,9 @@ def for_file(context: Context, path: str) -> Callers:
     found = Callers(linked=tuple(context.calls))
     for call in context.calls:
         folder = working_folder(call, context.path)
-        refusal = call.refuses_ssh()
-        if refusal is not None:
-            found.holds.append(refusal)
-        elif AGENT in _ids(call):
+        if call.refusal is not None:
+            found.holds.append(call.refusal)
+        elif AGENT in _ids(call) or call.through:
             continue
         elif folder is None:
             found.holds.append(
