@@ -5,6 +5,8 @@ that tests build on: an endpoint as in DOCKER_HOST (unix:///...), or `default` f
 the `docker` on PATH talks to; it must have a busybox image under the name local/base:1. It is
 meant to be an engine for this alone: tests build images with names such as `app`. Without
 these variables the tests that need them are skipped; with them, nothing is.
+
+DOCKERFIX_GENERATED=FIRST:COUNT has the tests of generated Dockerfiles try other seeds than theirs.
 """
 
 from __future__ import annotations

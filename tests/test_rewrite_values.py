@@ -138,3 +138,14 @@ def test_two_secrets_of_one_value_in_files(tmp_path: Path) -> None:
     done = rewrite(tmp_path, text, call, 'form = "file"\n').flat
     assert done.count(b"export Y=") == 1
     assert b'export B_TOKEN || exit 1; fi; export Y="${A_TOKEN}:${B_TOKEN}" && npm ci\n' in done
+
+
+def test_what_is_written_is_not_what_callers_give_to_a_mount_of_that_id(tmp_path: Path) -> None:
+    text = (
+        b"ARG token=npm_inventedCanary0123456789abcdefghij\nRUN npm ci\n"
+        b"RUN --mount=type=secret,id=token,env=NPM_TOKEN npm ci\n"
+    )
+    done = rewrite(tmp_path, text, b"docker build --secret id=token,env=NPM_TOKEN .\n")
+    assert not done.result.changes
+    reasons = [one.reason for found in done.result.findings for one in found.finding.refusals]
+    assert "the secret token is given already, as NPM_TOKEN on line 4" in reasons

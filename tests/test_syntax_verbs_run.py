@@ -208,9 +208,10 @@ STATEMENTS = [
         b'RUN %b <<E\n#!/bin/bash\nexport Y="a${X}"\ncmd\nE\n' % C,
     ),
     (
+        # The CR at the end of a line would be part of the value.
         "script, crlf and tabs",
         b"RUN <<-E\r\n\tcmd\r\n\tE\r\n",
-        b'RUN <<-E\r\n\texport Y="a${X}"\r\n\tcmd\r\n\tE\r\n',
+        b"RUN <<-E\r\n\t%bcmd\r\n\tE\r\n" % S,
     ),
     ("empty script", b"RUN <<E\nE\n", b'RUN <<E\nexport Y="a${X}"\nE\n'),
     ("a heredoc for a command", b"RUN cat <<E\nx\nE\n", b"RUN %bcat <<E\nx\nE\n" % S),

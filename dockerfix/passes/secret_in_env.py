@@ -9,6 +9,7 @@ from dockerfix.finding import Finding, Place, Severity
 from dockerfix.rewrite.candidates import Candidate, environment, literal
 from dockerfix.rewrite.environment import for_containers
 from dockerfix.rewrite.migration import migrate
+from dockerfix.rewrite.mounts import beside
 from dockerfix.rewrite.ssh import forwarding
 
 if TYPE_CHECKING:
@@ -27,13 +28,16 @@ class SecretInEnv:
                 continue  # runtime-secret-in-env reports it
             if forwarding(context, candidate) is not None:
                 continue  # ssh-key-in-build reports it
-            if len({literal(one) for one in candidate.roots}) > 1:
-                yield self.several_values(context, candidate)
+            others = tuple(other_values(context, candidate))
+            if others:
+                yield self.several_values(context, candidate, others)
             else:
                 yield migrate(context, candidate, self.name, written_roots)
 
-    def several_values(self, context: Context, candidate: Candidate) -> Finding:
-        """One secret cannot hold what two ENV lines say."""
+    def several_values(
+        self, context: Context, candidate: Candidate, others: tuple[Place, ...]
+    ) -> Finding:
+        """One secret cannot hold what two lines say."""
         name = candidate.name
         return Finding(
             path=context.path,
@@ -47,11 +51,19 @@ class SecretInEnv:
             help=f"rotate the values, give each an id of its own, and mount it where it is read: "
             f"`--mount=type=secret,id=...,env={name}`",
             residual="known",
-            related=tuple(
-                Place(context.path, one.pair.span, "another value stands here")
-                for one in candidate.roots[1:]
-            ),
+            related=others,
         )
+
+
+def other_values(context: Context, candidate: Candidate) -> Iterator[Place]:
+    """Where the same name has another value: in another ENV, or from a mount."""
+    written = literal(candidate.roots[0])
+    for one in candidate.roots[1:]:
+        if literal(one) != written:
+            yield Place(context.path, one.pair.span, "another value stands here")
+    given = beside(context, candidate.name)
+    if given is not None:
+        yield Place(context.path, given.span, "a mount gives another value")
 
 
 def written_roots(context: Context, name: str) -> tuple[Binding, ...]:

@@ -18,6 +18,7 @@ from dockerfix.model.run_time import reads
 from dockerfix.rewrite import safety
 from dockerfix.rewrite.callers import Callers, turn
 from dockerfix.rewrite.candidates import Candidate, Origin
+from dockerfix.rewrite.mounts import secret_mounts
 from dockerfix.rewrite.plan import Plan, build_plan, place
 
 if TYPE_CHECKING:
@@ -157,6 +158,8 @@ def refused(member: Member, candidate: Candidate) -> Iterable[Refusal]:
     if candidate.roots[0].kind == "env":
         yield from also_an_argument(member)
     yield from member.callers.holds
+    if candidate.origin is Origin.LITERAL:
+        yield from another_secret(plan)
     if candidate.origin is Origin.COMPUTED:
         yield Refusal(
             f"the default of {candidate.name} is built from other variables",
@@ -179,6 +182,21 @@ def also_an_argument(member: Member) -> Iterator[Refusal]:
                 one.pair.span,
                 f"give one of the two another name, or delete the ENV if the ARG's {plan.name} is "
                 "meant there too",
+            )
+            return
+
+
+def another_secret(plan: Plan) -> Iterator[Refusal]:
+    """A mount of the same id that fills another variable: what callers give it is not the value
+    that is written here."""
+    for given in secret_mounts(plan.context):
+        if given.id == plan.id and given.env not in (None, plan.name):
+            yield Refusal(
+                f"the secret {plan.id} is given already, as {given.env} on line "
+                f"{given.run.start_line}",
+                plan.path,
+                given.span,
+                f"give this one an id of its own: `[secrets.{plan.name}]` with `id = ...`",
             )
             return
 

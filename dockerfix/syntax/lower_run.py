@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Edit, Operation
 from dockerfix.source import Source, Span
-from dockerfix.syntax.layout import BLANKS, Layout, first_text, line_end
+from dockerfix.syntax.layout import BLANKS, Layout, first_text
 from dockerfix.syntax.members import take_out
 
 if TYPE_CHECKING:
@@ -171,8 +171,11 @@ class _Run:
             at = self.data.find(b"\n", at) + 1
         first = self.data[at : content.end].split(b"\n", 1)[0]
         indent = first[: len(first) - len(first.lstrip(b" \t"))] if first.strip() else b""
-        eol = line_end(self.data, self.layout.lines[-1]) or self.layout.eol
-        lines = [indent + _statement(text) + eol for text in texts]
+        if first.endswith(b"\r"):
+            # In a here-document the shell is given the CR, and `fi` with one ends nothing.
+            at += len(indent)
+            return Edit(Span(at, at), b"".join(texts))
+        lines = [indent + _statement(text) + b"\n" for text in texts]
         return Edit(Span(at, at), b"".join(lines))
 
 
