@@ -9,7 +9,10 @@ from rewriting import rewrite
 
 OURS = {
     "arg-beside-mount",
+    "broken-secret-mount",
     "mount-not-read",
+    "secret-file-unreadable",
+    "secret-gone-before-use",
     "secret-id-mismatch",
     "secret-read-without-mount",
     "variable-in-mount",
@@ -42,6 +45,23 @@ def names(folder: Path, text: bytes, script: bytes = GIVES) -> set[str]:
         b"RUN --mount=type=bind,target=/run/secrets cat /run/secrets/x\n",
         b"RUN mkdir -p /run/secrets && echo x > /run/secrets/x && cat /run/secrets/x\n",
         b'RUN if [ -n "$TOKEN" ]; then ./x.sh; fi\n' + MOUNT + b",env=TOKEN npm ci\n",
+        MOUNT + b' TOKEN="$(cat /run/secrets/TOKEN)" npm ci && echo done\n',
+        MOUNT
+        + b" TOKEN=$(cat /run/secrets/TOKEN) npm ci && TOKEN=$(cat /run/secrets/TOKEN) npm test\n",
+        MOUNT + b' export TOKEN="$(cat /run/secrets/TOKEN)" && npm ci\n',
+        MOUNT + b" TOKEN=$(cat /run/secrets/TOKEN) sh -c 'curl -u $TOKEN h' && npm ci\n",
+        MOUNT + b' TOKEN=$(cat /run/secrets/TOKEN) && curl -H "a: $TOKEN" h\n',
+        MOUNT + b" TOKEN=$(cat /run/secrets/TOKEN) ./install.sh && ./test.sh\n",
+        MOUNT + b" export OTHER=$(cat /run/secrets/TOKEN) > /x\n",
+        b"USER root\n" + MOUNT + b" cat /run/secrets/TOKEN | wc\n",
+        b"USER 0:0\n" + MOUNT + b" cat /run/secrets/TOKEN | wc\n",
+        b"ARG U=root\nUSER $U\n" + MOUNT + b" cat /run/secrets/TOKEN | wc\n",
+        b"USER app\n" + MOUNT + b",uid=1000 cat /run/secrets/TOKEN | wc\n",
+        b"USER app\n" + MOUNT + b",mode=0440,gid=7 cat /run/secrets/TOKEN | wc\n",
+        b"USER app\n" + MOUNT + b" sudo cat /run/secrets/TOKEN | wc\n",
+        b"USER app\n" + MOUNT + b",env=TOKEN npm ci\n",
+        MOUNT + b",required npm ci # /run/secrets/TOKEN\n",
+        b'ENV APP_HOME="$(pwd)"\n',
     ],
 )
 def test_what_may_be_right_is_left_alone(tmp_path: Path, text: bytes) -> None:
@@ -60,6 +80,32 @@ def test_what_may_be_right_is_left_alone(tmp_path: Path, text: bytes) -> None:
         (b"RUN --mount=type=secret,id=TOKEN,env=$TOKEN npm ci\n", "variable-in-mount"),
         (b"ENV DB_PASSWORD=/run/secrets/db\n", "secret-path-in-env"),
         (b"ARG TOKEN\n" + MOUNT + b",env=TOKEN npm ci\n", "arg-beside-mount"),
+        (MOUNT + b",,env=TOKEN npm ci\nRUN --mount=type=secret npm ci\n", "broken-secret-mount"),
+        (b"RUN --mount=type=secret,TOKEN npm ci\n", "broken-secret-mount"),
+        (b"RUN --mount=type=secret, id=TOKEN npm ci\n", "broken-secret-mount"),
+        (b"ENV TOKEN=`cat\\ /run/secrets/TOKEN`\n" + MOUNT + b" npm ci\n", "secret-path-in-env"),
+        (
+            MOUNT + b" export TOKEN=$(cat /run/secrets/TOKEN)\nRUN npm ci\n",
+            "secret-gone-before-use",
+        ),
+        (
+            MOUNT + b" set -e; export TOKEN=`cat /run/secrets/TOKEN`\nRUN npm ci\n",
+            "secret-gone-before-use",
+        ),
+        (MOUNT + b" TOKEN=$(</run/secrets/TOKEN)\nRUN npm ci\n", "secret-gone-before-use"),
+        (
+            MOUNT + b" TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h\n",
+            "secret-gone-before-use",
+        ),
+        (
+            MOUNT + b' TOKEN=$(cat /run/secrets/TOKEN) curl -u "$TOKEN" h\n',
+            "secret-gone-before-use",
+        ),
+        (b"USER app\n" + MOUNT + b" cat /run/secrets/TOKEN | wc\n", "secret-file-unreadable"),
+        (
+            b"USER app\n" + MOUNT + b",target=/t cat /t | wc\n",
+            "secret-file-unreadable",
+        ),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path: Path, text: bytes, name: str) -> None:
@@ -73,3 +119,44 @@ def test_two_mistakes_at_once_end_well(tmp_path: Path) -> None:
     assert b"ARG" not in done.dockerfile
     assert done.lines(b"RUN") == [MOUNT + b",env=TOKEN npm ci", MOUNT + b",env=TOKEN npm test"]
     assert done.script.endswith(GIVES)
+
+
+@pytest.mark.parametrize(
+    ("run", "becomes"),
+    [
+        # Of a list that goes on after a failure, or in the background, nobody knows what was meant.
+        (b" TOKEN=$(cat /run/secrets/TOKEN) mkdir x || curl -u $TOKEN h", None),
+        (b" ! TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h", None),
+        (b" A=1 TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h", None),
+        (
+            b" cd /x && TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h",
+            b" cd /x && TOKEN=$(cat /run/secrets/TOKEN) && export TOKEN && mkdir x && curl -u $TOKEN h",
+        ),
+        (
+            b" TOKEN=$(cat /run/secrets/TOKEN) echo $TOKEN | docker login -u a --password-stdin",
+            b" TOKEN=$(cat /run/secrets/TOKEN) && export TOKEN && echo $TOKEN | docker login -u a"
+            b" --password-stdin",
+        ),
+    ],
+)
+def test_a_prefix_is_exported_where_that_changes_nothing_else(
+    tmp_path: Path, run: bytes, becomes: bytes | None
+) -> None:
+    done = rewrite(tmp_path, MOUNT + run + b"\n", GIVES)
+    assert done.lines(b"RUN") == [MOUNT + (becomes or run)]
+
+
+def test_two_variables_of_one_run_stay(tmp_path: Path) -> None:
+    """The RUN cannot go for one of them and stay for the other."""
+    both = b"RUN --mount=type=secret,id=A --mount=type=secret,id=B "
+    both += b"export A_TOKEN=$(cat /run/secrets/A) B_TOKEN=$(cat /run/secrets/B)\nRUN npm ci\n"
+    done = rewrite(tmp_path, both, GIVES)
+    assert not done.result.changes
+    assert len(done.result.findings) == 2
+
+
+def test_an_old_frontend_gets_the_old_spelling(tmp_path: Path) -> None:
+    text = b"# syntax=docker/dockerfile:1.2\nFROM a AS build\nUSER 0\nARG TOKEN\nRUN npm ci\n"
+    config = 'form = "file"\nrequired = true\n'
+    done = rewrite(tmp_path, text, config=config)
+    assert b"--mount=type=secret,id=TOKEN,required=true if [" in done.dockerfile

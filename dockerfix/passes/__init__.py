@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from dockerfix.passes.arg_beside_mount import ArgBesideMount
+from dockerfix.passes.broken_secret_mount import BrokenSecretMount
 from dockerfix.passes.mount_not_read import MountNotRead
 from dockerfix.passes.runtime_secret_in_env import RuntimeSecretInEnv
 from dockerfix.passes.secret_file_copied import SecretFileCopied
 from dockerfix.passes.secret_file_in_context import SecretFileInContext
+from dockerfix.passes.secret_file_unreadable import SecretFileUnreadable
+from dockerfix.passes.secret_gone_before_use import SecretGoneBeforeUse
 from dockerfix.passes.secret_id_mismatch import SecretIdMismatch
 from dockerfix.passes.secret_in_arg import SecretInArg
 from dockerfix.passes.secret_in_env import SecretInEnv
@@ -36,10 +39,13 @@ class Pass(Protocol):
 
 ALL: tuple[Pass, ...] = (
     ArgBesideMount(),
+    BrokenSecretMount(),
     MountNotRead(),
     RuntimeSecretInEnv(),
     SecretFileCopied(),
     SecretFileInContext(),
+    SecretFileUnreadable(),
+    SecretGoneBeforeUse(),
     SecretIdMismatch(),
     SecretInArg(),
     SecretInEnv(),

@@ -140,7 +140,7 @@ def environment(context: Context) -> Iterator[Candidate]:
     """Secrets that ENV introduces by a value written in the Dockerfile."""
     by_name: dict[str, list[Binding]] = {}
     for binding in context.model.bindings:
-        if binding.kind == "env" and binding.value is not None and literal(binding):
+        if binding.kind == "env" and literal(binding) and not command_text(binding):
             by_name.setdefault(binding.name, []).append(binding)
     for name, roots in by_name.items():
         written = [one for one in roots if not computed(context, one)]
@@ -159,6 +159,12 @@ def literal(binding: Binding) -> bytes:
     if len(raw) >= 2 and raw[:1] == raw[-1:] and raw[:1] in b"\"'":
         raw = raw[1:-1]
     return raw
+
+
+def command_text(binding: Binding) -> bool:
+    """Whether the value is `$(...)`: BuildKit runs no command, so that it is text, and no secret."""
+    value = literal(binding).strip()
+    return value.startswith((b"$(", b"`")) and value.endswith((b")", b"`"))
 
 
 def computed(context: Context, binding: Binding) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockerfix.model.run_time import ContainerRead, reads
 from dockerfix.model.secrets import Verdict, classify
 from dockerfix.model.values import text_of
-from dockerfix.rewrite.candidates import environment, literal
+from dockerfix.rewrite.candidates import command_text, environment, literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,8 @@ def run_time_secrets(context: Context) -> Iterator[RunTimeSecret]:
     for_build = {one.name for one in environment(context) if not for_containers(context, one.roots)}
     by_name: dict[str, list[Binding]] = {}
     for binding in context.model.bindings:
+        if command_text(binding):
+            continue
         if _kept(binding) and literal(binding) and not _computed(context, binding):
             by_name.setdefault(binding.name, []).append(binding)
     for name, roots in by_name.items():

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.runs import POSIX_SHELLS, foreign_shebang, is_script
-from dockerfix.rewrite.frontend import SECRET_SINCE, pinned
+from dockerfix.rewrite.frontend import SECRET_SINCE, bare_required, pinned
 from dockerfix.rewrite.key_commands import only_for_root, rows
 from dockerfix.syntax import make
 from dockerfix.syntax.nodes import Run
@@ -65,7 +65,10 @@ def file_mount(context: Context, run: Run, id: str, required: bool) -> bytes:
     usual = set(id) <= PLAIN_ID
     uid, mode = rights(context, run)
     target = None if usual else file_path(id)
-    return make.mount(id=id, target=target, required=required or None, mode=mode, uid=uid)
+    bare = bare_required(context.dockerfile)
+    return make.mount(
+        id=id, target=target, required=required or None, mode=mode, uid=uid, bare=bare
+    )
 
 
 def file_path(id: str, mount: Mount | None = None) -> str:
@@ -120,6 +123,16 @@ def runs_as_root(context: Context, run: Run) -> bool:
         for text in context.reader.scripts(other)
         for command in text.commands
     )
+
+
+def named_user(context: Context, run: Run) -> str:
+    """The user that a USER of the file gives the RUN, if it is certainly not root; else empty."""
+    user = context.model.setting(run).user
+    raw = user.argument.raw if user is not None and user.argument is not None else b""
+    said = raw.strip(b"\"'").partition(b":")[0].decode("utf-8", "replace")
+    if said == "root" or "$" in said or (said.isdigit() and int(said) == 0):
+        return ""
+    return said
 
 
 # -- statements ---------------------------------------------------------------------

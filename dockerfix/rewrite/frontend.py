@@ -26,6 +26,7 @@ VERSION = re.compile(r"1(?:\.(\d+))?(?:\.\d+)?(-labs)?")
 CURRENT_TAGS = frozenset({"", "1", "latest", "labs", "1-labs", "master", "master-labs"})
 ENV_SINCE = 10
 HEREDOC_SINCE = 4
+BARE_REQUIRED_SINCE = 3
 SECRET_SINCE = 2
 START = Span(0, 0)
 
@@ -92,6 +93,14 @@ def pinned(dockerfile: Dockerfile) -> int | None:
     directive = next((one for one in dockerfile.directives if one.name == "syntax"), None)
     image = directive.value.split(" ")[0] if directive is not None else ""
     return minor(image) if OFFICIAL.fullmatch(split(image)[0]) else None
+
+
+def bare_required(dockerfile: Dockerfile) -> bool:
+    """Whether the frontend knows `required` without a value, which came with 1.3.1."""
+    directive = next((one for one in dockerfile.directives if one.name == "syntax"), None)
+    image = directive.value.split(" ")[0] if directive is not None else ""
+    version = pinned(dockerfile)
+    return version is None or (version >= BARE_REQUIRED_SINCE and split(image)[1] != "1.3.0")
 
 
 def official(dockerfile: Dockerfile) -> bool:

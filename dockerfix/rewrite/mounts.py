@@ -14,6 +14,7 @@ from dockerfix.finding import Finding, Place, Severity
 from dockerfix.model.tools import started, table
 from dockerfix.rewrite.forms import FOLDER, file_path
 from dockerfix.rewrite.frontend import Frontend, frontend
+from dockerfix.syntax import make, verbs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,8 @@ def secret_mounts(context: Context) -> Iterator[Given]:
     for run in context.runs:
         for mount in run.mounts:
             id = mount.id
-            if mount.type == "secret" and id and "$" not in id:
+            broken = any(key == "" for key, _ in mount.options)
+            if mount.type == "secret" and id and "$" not in id and not broken:
                 env = mount.env or None
                 file = None if env and not mount.get("target") else file_path(id, mount)
                 yield Given(run, mount, id, env, file)
@@ -99,6 +101,18 @@ def may_read_file(context: Context, run: Run, path: str) -> bool:
                 if blind and not INSTALLS.intersection(one.words[:1]):
                     return True
     return run.exec_form and not context.reader.scripts(run)
+
+
+def give_variable(context: Context, run: Run, id: str, name: str) -> Operation:
+    """The RUN gets the secret as a variable: a mount that makes a file nobody names becomes that."""
+    for one in secret_mounts(context):
+        if one.run is not run or one.id != id or one.env or one.mount.get("target"):
+            continue
+        if (one.file or "").encode() not in text(run):
+            required = one.mount.required or None
+            value = make.mount(id=id, env=name, required=required)
+            return verbs.replace_mount(context.dockerfile, run, one.mount, value)
+    return verbs.add_mount(context.dockerfile, run, make.mount(id=id, env=name))
 
 
 def with_frontend(context: Context) -> Frontend:

@@ -25,10 +25,12 @@ def mount(
     mode: int | str | None = None,
     uid: int | None = None,
     gid: int | None = None,
+    bare: bool = True,
 ) -> bytes:
     """The value of a `--mount` flag, such as `type=secret,id=X,env=X`.
 
-    `mode` as a number is written in octal. Raises ValueError for a secret without `id`
+    `mode` as a number is written in octal; `bare` False writes `required=true`, for frontends
+    before 1.3.1. Raises ValueError for a secret without `id`
     (rule 3.3), for an `env` that names no variable, and for text that a flag cannot hold.
     """
     if type == "secret" and not id:
@@ -49,7 +51,7 @@ def mount(
         ("gid", gid),
     )
     fields = [
-        key if (key, value) == ("required", "true") else f"{key}={value}"
+        key if bare and (key, value) == ("required", "true") else f"{key}={value}"
         for key, value in options
         if value is not None
     ]

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 TYPES = frozenset({"bind", "cache", "tmpfs", "secret", "ssh"})
 SHARING = frozenset({"shared", "private", "locked"})
 OWNED = frozenset({"secret", "ssh", "cache"})
+OPTIONS = frozenset(
+    {
+        "type", "from", "source", "src", "target", "dst", "destination", "readonly", "ro",
+        "readwrite", "rw", "required", "size", "id", "sharing", "mode", "uid", "gid", "env",
+    }
+)  # fmt: skip
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 UNITS = "bkmgtp"
