@@ -443,3 +443,55 @@ def test_a_clone_over_https_needs_no_agent(tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     config = 'RUN git config --global url."git@x.io:".insteadOf https://x.io/\n'
     assert "RUN --mount=type=ssh git clone https" in after(tmp_path / "again", config + body)[0]
+
+
+def test_a_command_that_builds_another_image_too(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": f"{HEAD}RUN {WRITE}\nRUN git clone x:a\n",
+        "db/Dockerfile": "FROM scratch\n",
+        "compose.yaml": "services:\n  a:\n    build: .\n  db:\n    build: db\n",
+        "build.sh": '#!/bin/sh\ndocker compose build --build-arg K_SSH_KEY="$(cat /k)"\n',
+    }
+    found = rewritten(tmp_path / "work", files)
+    assert found["build.sh"] == "#!/bin/sh\ndocker compose build --ssh default=/k\n"
+
+
+def test_a_compose_file_elsewhere_gives_a_copied_key(tmp_path: Path) -> None:
+    files = {
+        "app/Dockerfile": f"{COPIED}COPY keys/id_rsa /root/.ssh/id_rsa\nRUN npm ci\n",
+        "deploy/compose.yaml": "services:\n  a:\n    build: ../app\n",
+    }
+    found = rewritten(tmp_path / "work", files)["deploy/compose.yaml"]
+    assert found.endswith("context: ../app\n      ssh:\n        - default=../app/keys/id_rsa\n")
+
+
+def test_bake_is_allowed_to_read_a_key_elsewhere(tmp_path: Path) -> None:
+    files = {
+        "app/Dockerfile": f"{COPIED}COPY id_rsa /root/.ssh/id_rsa\nRUN npm ci\n",
+        "bake/docker-bake.hcl": 'target "default" {\n  context = "../app"\n}\n',
+    }
+    found = [one.finding for one in looked_at(tmp_path / "work", files).findings]
+    assert [one.name for one in found] == ["ssh-key-in-build"]
+    assert "`--allow=fs.read=../app`" in found[0].help
+
+
+def test_a_key_that_is_written_out_is_replaced(tmp_path: Path) -> None:
+    key = "-----BEGIN OPENSSH PRIVATE KEY-----invented-----END OPENSSH PRIVATE KEY-----"
+    body = f'ENV K_SSH_KEY="{key}"\nRUN {WRITE} && git clone x:a && rm ~/.ssh/id_rsa\n'
+    files = {"Dockerfile": COPIED + body}
+    found = [one.finding for one in looked_at(tmp_path / "work", files).findings]
+    ours = next(one for one in found if one.name == "ssh-key-in-build")
+    assert ours.outside_flag == "--ssh default"
+    assert "replace the key at its hosts" in ours.help
+    assert rewritten(tmp_path / "again", files)["Dockerfile"] == (
+        f"{COPIED}RUN --mount=type=ssh,required git clone x:a\n"
+    )
+
+
+def test_a_file_that_a_cd_would_lose_is_not_moved(tmp_path: Path) -> None:
+    body = (
+        'RUN echo "$K_SSH_KEY" > id_rsa\nRUN cd /x && GIT_SSH_COMMAND="ssh -i ../id_rsa" npm ci\n'
+    )
+    caller = "#!/bin/sh\ndocker build --build-arg K_SSH_KEY .\n"
+    found = after(tmp_path, body, caller)[0]
+    assert "rm -f id_rsa" not in found

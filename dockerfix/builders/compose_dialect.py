@@ -8,7 +8,6 @@ written.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -202,13 +201,9 @@ class ComposeDialect:
         return "environment", arg.variable
 
     def _definition(self, source: str) -> tuple[str, str]:
-        """`file` and `environment`; a path, given from the root, counts from the file's folder."""
+        """`file` or `environment`, and its value: a path counts from the file's folder."""
         kind, _, rest = source.partition(":")
-        if kind != "file":
-            return "environment", rest
-        if not rest.startswith(("/", "~", "$")):
-            rest = posixpath.relpath(rest, posixpath.dirname(self.path) or ".")
-        return "file", rest
+        return ("file" if kind == "file" else "environment"), rest
 
     # -- giving ---------------------------------------------------------------
 

@@ -80,6 +80,10 @@ class _Way:
             script = script_of(self.context, run)
             if script is None or not plain_chain(script):
                 return False
+            if not self.word.raw.lstrip(b"\"'").startswith((b"/", b"~/", b"$")) and any(
+                command.name in ("cd", "pushd") for command in script.commands
+            ):
+                return False
             if self.context.model.setting(run).user is not user:
                 return False
             if path_in(self.context, run, self.word) != writes[0].path:

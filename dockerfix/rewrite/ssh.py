@@ -101,7 +101,7 @@ def forwarding(context: Context, candidate: Candidate) -> Forwarding | None:
     if changed is None or found.objections:
         return None
     callers = ssh_callers.for_argument(context, candidate.name, found.forms)
-    if callers.holds or callers.partners:
+    if callers.holds or any(_takes(context, one, candidate.name) for one in callers.partners):
         return None
     first = removed[0]
     return Forwarding(
@@ -167,6 +167,11 @@ def copied(context: Context, copy: CopiedFile) -> Forwarding | None:
         copy.there,
         _allowance(context, copy.path),
     )
+
+
+def _takes(context: Context, path: str, name: str) -> bool:
+    """Whether another Dockerfile, which one call builds too, takes the argument."""
+    return bool(context.sibling(path).model.bindings_of(name))
 
 
 def _reach(context: Context, removed: Sequence[Binding]) -> list[Run]:
