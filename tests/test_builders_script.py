@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dockerfix.builders.call import BuildCall, Value
+from dockerfix.builders.clients import tables
+from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.script import claims, find_calls
 from dockerfix.edits import Fix, Operation, Safety, apply
 from dockerfix.finding import Refusal
@@ -383,3 +385,13 @@ def test_a_variable_of_the_script_around_a_trap_is_not_read_in_the_text_of_the_t
     )
     (call,) = find_calls("b.sh", data % (b"-" * 80), None)
     assert [arg.name for arg in call.args] == ["X"]
+
+
+def test_no_client_of_the_table_is_overlooked() -> None:
+    for client in tables().clients:
+        for program in client.programs:
+            for said in (*client.commands, *client.bake, *client.compose):
+                assert mentions_build(" ".join((program, *said, ".")).encode()), (program, said)
+    assert mentions_build(b"$DOCKER build .")
+    assert mentions_build(b"./image.sh --build-arg X=1")
+    assert not mentions_build(b"npm run build\nmake build\n")

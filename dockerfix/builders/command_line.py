@@ -8,6 +8,7 @@ of `arguments`, how anything is rewritten that of `shell_edits`. Spans are offse
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -118,11 +119,21 @@ class CommandLine:
         return tuple(given for given in self.given if given.name == name)
 
 
+_BUILDS = (b"build", b"bud", b"compose", b"bake", b"executor", b"kaniko", b"--secret")
+_CLIENTS = (
+    b"docker", b"podman", b"buildah", b"buildx", b"nerdctl", b"kaniko", b"executor", b"buildctl",
+    b"build-arg", b"build_arg", b"build-push", b"--secret",
+)  # fmt: skip
+_SHORT = re.compile(rb"\b(?:az|depot|finch|img|lima)\b")
+
+
 def mentions_build(text: bytes) -> bool:
     """Whether raw text can hold a build command at all (cheap; no false negatives but for
-    names put together from pieces)."""
-    words = (b"build", b"bud", b"compose", b"bake", b"executor", b"kaniko", b"--secret")
-    return any(word in text for word in words)
+    names put together from pieces): a word that says build, and a client or a flag of one."""
+    if not any(word in text for word in _BUILDS):
+        return False
+    low = text.lower()
+    return any(word in low for word in _CLIENTS) or _SHORT.search(low) is not None
 
 
 def read_command_line(

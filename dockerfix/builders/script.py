@@ -7,7 +7,9 @@ to `shell_dialect`. Knows where a sourced file is sought, not what a Dockerfile 
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from dockerfix.builders.command_line import mentions_build
 
@@ -95,16 +97,29 @@ def _start(path: str, workspace: Workspace | None) -> State:
 
 def is_sourced(path: str, workspace: Workspace) -> bool:
     """Whether another script of the root sources a file of this name."""
-    import re
-
     name = re.escape(posixpath.basename(path).encode("utf-8", "surrogateescape"))
-    sourcing = re.compile(rb"(?:^|[\s;&|({])(?:\.|source)[ \t]+[^\n;&|]*" + name + rb"\b", re.M)
-    for other in workspace.files():
-        if other == path or not claims(other, workspace.head(other)):
+    named = re.compile(name + rb"\b")
+    return any(other != path and named.search(text) for other, text in _sourcing(workspace))
+
+
+_SOURCING = re.compile(rb"(?:^|[\s;&|({])(?:\.|source)[ \t]+([^\n;&|]+)", re.M)
+_known: WeakKeyDictionary[Workspace, tuple[tuple[str, bytes], ...]] = WeakKeyDictionary()
+
+
+def _sourcing(workspace: Workspace) -> tuple[tuple[str, bytes], ...]:
+    """What the scripts of the root source: the script, and the text behind `.` or `source`."""
+    found = _known.get(workspace)
+    if found is None:
+        found = _known[workspace] = tuple(_all_sourcing(workspace))
+    return found
+
+
+def _all_sourcing(workspace: Workspace) -> Iterable[tuple[str, bytes]]:
+    for path in workspace.files():
+        if not claims(path, workspace.head(path)):
             continue
         try:
-            if sourcing.search(workspace.read(other)):
-                return True
+            data = workspace.read(path)
         except Exception:  # an unreadable file is told of by whoever reads it as a file
             continue
-    return False
+        yield from ((path, hit[1]) for hit in _SOURCING.finditer(data))

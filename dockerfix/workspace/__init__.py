@@ -137,7 +137,9 @@ class Workspace:
         known = self._overlay.get(path, self._cache.get(path))
         if known is not None:
             return known[:size]
-        if not self.inside(path):
+        # What the walk found is a file of the root itself; to resolve each path again costs most.
+        listed = self._listing is not None and path in self._listing.known
+        if not listed and not self.inside(path):
             return b""
         try:
             with open(self.absolute(path), "rb") as file:
