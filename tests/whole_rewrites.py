@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from dockerfix.engine import Result
 
 FRONTEND = "# syntax=docker/dockerfile:1\n"
+MOUNT = "--mount=type=secret,id=T_TOKEN,env=T_TOKEN,required"
+HEAD = "FROM node:20\nARG T_TOKEN\n"
 
 
 def rewritten(folder: Path, files: dict[str, str]) -> dict[str, str]:
@@ -45,3 +47,11 @@ def residual(folder: Path, files: dict[str, str], name: str) -> str:
         for one in found
         if one.finding.variable == name and one.finding.fix is not None
     )
+
+
+def after(folder: Path, body: str) -> str:
+    """What becomes of `body` behind FROM and ARG T_TOKEN, without callers; lines that are only
+    broken because they are long are one."""
+    folder.mkdir(exist_ok=True)
+    found = rewritten(folder / "work", {"Dockerfile": HEAD + body})["Dockerfile"]
+    return found.removeprefix("FROM node:20\n").replace(" \\\n    ", " ")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dockerfix.shell import Command, Script, Word
     from dockerfix.source import Span
 
-__all__ = ["Leak", "Setting", "advice", "covers", "leaks", "rows", "takes_out"]
+__all__ = ["Leak", "Setting", "advice", "covers", "leaks", "rows", "takes_out", "undoes"]
 
 Kind = Literal["file", "config", "credentials", "environment-dump", "image-content", "log", "trace"]
 SHOWN: frozenset[Kind] = frozenset({"log", "trace"})
@@ -117,6 +117,15 @@ def takes_out(script: Script, leak: Leak, setting: Setting) -> bool:
         command.words and _takes_out(flow, command, leak)
         for flow in flows(script, frozenset(), set(), setting)
         for command in flow.script.commands
+    )
+
+
+def undoes(command: Command, leak: Leak) -> bool:
+    """Whether the command takes back what a tool keeps, by the rows [[undo]]: `npm logout`."""
+    one = started(command)[0]
+    return any(
+        one.name in row["names"] and row["file"] == leak.file and _in_order(one.words, row["words"])
+        for row in rows()["undo"]
     )
 
 
@@ -353,12 +362,26 @@ def _takes_out(flow: Flow, command: Command, leak: Leak) -> bool:
         base = file.rpartition("/")[2]
         named = [b for a, b in zip(one.words, one.words[1:], strict=False) if a == "-name"]
         return any(fnmatchcase(base, glob) for glob in named)
-    if flow.in_words(command) or leak.kind not in ("config", "credentials"):
+    if leak.kind not in ("config", "credentials"):
         return False
+    given = flow.in_words(command)
+    same = given and {word.raw for word in command.words if word.uses} & _raw_words(leak)
     return any(
-        one.name in row["names"] and row["file"] == leak.file and _in_order(one.words, row["words"])
+        one.name in row["names"]
+        and row["file"] == leak.file
+        and _in_order(one.words, row["words"])
+        and (not given or (same and row.get("names_it")))
         for row in rows()["undo"]
     )
+
+
+def _raw_words(leak: Leak) -> set[bytes]:
+    return {
+        word.raw
+        for command in leak.script.commands
+        if command.span == leak.span
+        for word in command.words
+    }
 
 
 @cache

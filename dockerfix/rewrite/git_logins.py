@@ -16,6 +16,7 @@ from dockerfix.syntax.nodes import User
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dockerfix.edits import Operation
     from dockerfix.model.taint import Leak
     from dockerfix.rewrite.git_urls import Plain
     from dockerfix.rewrite.persisted import Keeping
@@ -40,10 +41,30 @@ def helped(one: Keeping, leak: Leak, command: Command) -> bool:
         plain, text = changed
         if not _given(one, plain) or _another_login(one, plain.host):
             return False
+        removals = _removals(one)
+        if removals is None:
+            return False
+        one.found.operations += removals
         one.replace(script, command.span, _grouped(script, command, text))
         _say(one, plain)
         return True
     return _remote(one, script, command) or _clone(one, script, command)
+
+
+def _removals(one: Keeping) -> list[Operation] | None:
+    """What takes out the commands that would unset the URL again; None if one cannot go."""
+    found = []
+    for run, text, other in _every(one):
+        if git_urls.unsets(other, one.name):
+            gone = remove_command(one.context.dockerfile, run, text, other, one.order)
+            if gone is None:
+                return None
+            found.append(gone)
+            if gone.verb == "remove":
+                one.found.removed.add(run.span.start)
+            elif run is one.reading.run:
+                one.replaced.add(other.span)
+    return found
 
 
 def _remote(one: Keeping, script: Script, command: Command) -> bool:

@@ -25,6 +25,7 @@ READ = re.compile(f"{OPEN}(\\w+){CLOSE}")
 PIECE = f"(?:[\\w.+~-]|{OPEN}\\w+{CLOSE})"
 URL = re.compile(f"(https?)://([^/@\\s]*)@((?:[\\w.:-]|{OPEN}\\w+{CLOSE})+)(/[^\\s]*)?")
 SCOPES = frozenset({"--global", "--system", "--add", "--replace-all", "--local"})
+UNSET = frozenset({"--unset", "--unset-all", "--remove-section", "unset"})
 BASIC = re.compile(
     r"(?i)^[\"']?authorization:\s*basic\s+\$\(\s*(?:echo\s+-n|printf(?:\s+[\"']?%s[\"']?)?)\s+"
     r"[\"']?(?P<login>[^\s\"'|]+)[\"']?\s*\|\s*base64(?:\s+(?:-w\s*0|--wrap=0))?"
@@ -177,4 +178,14 @@ def keeps(command: Command) -> bool:
         and key.endswith(".helper")
         and value.split()[:1] in (["store"], ["cache"])
         for key, value in pairwise(words)
+    )
+
+
+def unsets(command: Command, name: str) -> bool:
+    """`git config --unset url.https://$NAME@HOST/.insteadOf`, which fails where there is none."""
+    words = [word.literal or "" for word in command.words]
+    return (
+        words[:2] == ["git", "config"]
+        and any(word in UNSET for word in words[2:])
+        and any(use.name == name for word in command.words for use in word.uses)
     )

@@ -213,7 +213,7 @@ class Keeping:
             return False
         if self.reference(leak, command) or helped(self, leak, command):
             return True
-        return leak.kind != "file" and move_setting(self, leak.script, command)
+        return leak.kind != "file" and move_setting(self, leak, command)
 
     def moved(self, leak: Leak) -> bool:
         if leak.kind != "file" or not (move_key(self, leak) or move_file(self, leak)):

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 from dockerfix.model import references
 from dockerfix.model.readers import may_read
 from dockerfix.model.runs import RunReading, is_script
+from dockerfix.model.taint import undoes
 from dockerfix.rewrite.commands import (
     conditional,
     on_one_line,
+    remove_command,
     remove_span,
     statement_of,
     unbroken,
@@ -32,11 +34,13 @@ if TYPE_CHECKING:
 
     from dockerfix.edits import Operation
     from dockerfix.model.references import Setting
+    from dockerfix.model.taint import Leak
     from dockerfix.rewrite.persisted import Keeping
     from dockerfix.shell import Command, Part, Script, Word
     from dockerfix.source import Span
     from dockerfix.syntax.nodes import Run
 
+Undone = tuple["Run", "Span", "Operation"]
 TESTS = frozenset({"[", "[[", "test", ":", "true", "echo"})
 
 
@@ -55,9 +59,9 @@ class Found:
         return [self.row.words[place] for place in self.row.places]
 
 
-def move_setting(one: Keeping, script: Script, command: Command) -> bool:
+def move_setting(one: Keeping, leak: Leak, command: Command) -> bool:
     """`pip config set global.index-url URL` becomes `export PIP_INDEX_URL=URL` where pip runs."""
-    run = one.reading.run
+    run, script = one.reading.run, leak.script
     mine = _found(one, run, script, command)
     if mine is None:
         return False
@@ -70,7 +74,10 @@ def move_setting(one: Keeping, script: Script, command: Command) -> bool:
     exports = {name: value for name, value in values.items() if value not in _itself(name)}
     if any(one.context.model.bindings_of(name) for name in exports):
         return False
-    needing = _needing(one, group)
+    undone = _undone(one, leak, [it.span for it in group if it.run is run])
+    if undone is None:
+        return False
+    needing = _needing(one, group, [(it, span) for it, span, _ in undone])
     if any(objection(one.context, it) or (it.heredocs and not is_script(it)) for it in needing):
         return False
     if not all(_same(one, it, needing) for it in group):
@@ -83,8 +90,9 @@ def move_setting(one: Keeping, script: Script, command: Command) -> bool:
         removed = [verbs.remove(one.context.dockerfile, run, order=order)] if text else None
     if removed is None:
         return False
+    removed += [gone for _, _, gone in undone]
     one.found.operations += removed
-    one.found.removed |= {run.span.start for run in _runs(group) if _goes(removed, run)}
+    one.found.removed |= {it.at.start for it in removed if it.verb == "remove"}
     for it in group:
         if it.run is run:
             one.replaced.add(it.span)
@@ -142,7 +150,7 @@ def _runs(group: Sequence[Found]) -> list[Run]:
     return list({it.run.span.start: it.run for it in group}.values())
 
 
-def _needing(one: Keeping, group: Sequence[Found]) -> list[Run]:
+def _needing(one: Keeping, group: Sequence[Found], but: Sequence[tuple[Run, Span]]) -> list[Run]:
     """The RUNs behind the first of the commands that may read the setting."""
     first = min(it.run.span.start for it in group)
     return [
@@ -159,7 +167,8 @@ def _needing(one: Keeping, group: Sequence[Found]) -> list[Run]:
                 if it.run is run
                 for inner in it.script.commands
                 if it.span.contains(inner.span)
-            ],
+            ]
+            + [span for it, span in but if it is run],
         )
     ]
 
@@ -208,6 +217,23 @@ def _removed(
         found = [it for it, of in zip(found, group, strict=True) if of.run is not run] + [gone]
     if any(_goes(found, run) for run in needing):
         return None
+    return found
+
+
+def _undone(one: Keeping, leak: Leak, but: list[Span]) -> list[Undone] | None:
+    """What takes out the commands that would take the setting back: many fail where none is."""
+    found: list[Undone] = []
+    for run in one.context.runs:
+        for script in one.context.reader.scripts(run):
+            for text, command in script.every():
+                if not command.words or not undoes(command, leak):
+                    continue
+                if run is one.reading.run and command.span in but:
+                    continue
+                gone = remove_command(one.context.dockerfile, run, script, command, (2,))
+                if text is not script or gone is None:
+                    return None
+                found.append((run, command.span, gone))
     return found
 
 
