@@ -495,3 +495,28 @@ def test_a_file_that_a_cd_would_lose_is_not_moved(tmp_path: Path) -> None:
     caller = "#!/bin/sh\ndocker build --build-arg K_SSH_KEY .\n"
     found = after(tmp_path, body, caller)[0]
     assert "rm -f id_rsa" not in found
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        'RUN /bin/bash -c \'[[ "${K_SSH_KEY}" ]] || { echo "no key"; exit 1; }\'\n',
+        'RUN if [ -z "$K_SSH_KEY" ]; then echo none; exit 1; fi\n',
+        'RUN test -n "$K_SSH_KEY" || (echo none && exit 1)\n',
+    ],
+)
+def test_a_run_that_only_asks_for_the_key(tmp_path: Path, check: str) -> None:
+    body = f"{check}RUN {WRITE}\nRUN git clone x:a\n"
+    assert after(tmp_path, body)[0] == "RUN --mount=type=ssh git clone x:a\n"
+    (tmp_path / "b").mkdir()
+    found = after(tmp_path / "b", body, "#!/bin/sh\ndocker build --build-arg K_SSH_KEY .\n")[0]
+    assert check[4:] in found
+
+
+def test_a_folder_of_keys(tmp_path: Path) -> None:
+    body = "ADD .ssh /root/.ssh\nCOPY ssh/.ssh /home/x/.ssh\nRUN git clone x:a\n"
+    files = {"Dockerfile": COPIED + body, "ssh/.ssh/config": "Host x\n"}
+    found = [one.finding for one in looked_at(tmp_path / "work", files).findings]
+    assert [(one.name, one.variable, one.fix) for one in found] == [
+        ("ssh-key-in-build", ".ssh", None)
+    ]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Fix, Guard, Safety
 from dockerfix.finding import Finding, Place, Severity
-from dockerfix.rewrite.ssh import Forwarding, keys
+from dockerfix.rewrite.ssh import Forwarding, copied_folders, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dockerfix.context import Context
+    from dockerfix.syntax.nodes import Add, Copy
 
 
 class SshKeyInBuild:
@@ -20,6 +21,26 @@ class SshKeyInBuild:
     def run(self, context: Context) -> Iterator[Finding]:
         for found in keys(context):
             yield self.key(context, found)
+        for instruction, index in copied_folders(context):
+            yield self.folder(context, instruction, index)
+
+    def folder(self, context: Context, instruction: Copy | Add, index: int) -> Finding:
+        """What is in the folder is not known: a person has to say what of it must stay."""
+        keyword, word = instruction.keyword.upper(), instruction.sources[index]
+        return Finding(
+            path=context.path,
+            span=word.span,
+            name=self.name,
+            variable=".ssh",
+            severity=Severity.WARNING,
+            safety=Safety.MANUAL,
+            message=f"{keyword} puts the folder .ssh into a layer, and such a folder holds "
+            "private keys",
+            reason="the folder is not in the tree; the layer keeps it, whatever a later RUN deletes",
+            help="copy config and known_hosts by their names, forward an agent with `RUN "
+            "--mount=type=ssh` where the build connects, and give it `--ssh default`",
+            residual="known",
+        )
 
     def key(self, context: Context, found: Forwarding) -> Finding:
         """The key is in the history, or in a layer that a RUN or COPY wrote."""

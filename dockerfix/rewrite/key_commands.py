@@ -116,6 +116,21 @@ def form_of(unit: Unit) -> str:
     return "plain"
 
 
+def only_asks(script: Script, names: frozenset[str]) -> bool:
+    """Whether the text does nothing but fail, or say something, without one of the variables."""
+    handling, every = rows()["handling"], [command for _, command in script.every()]
+    known = {"sh", "bash", *handling["guards"], *handling["messages"]}
+    return (
+        any(command.name in handling["guards"] for command in every)
+        and all(command.name in known and not list(written(command)) for command in every)
+        and any(
+            use.name in names
+            for text in (script, *(one.script for one in script.nested))
+            for use in text.uses
+        )
+    )
+
+
 def starts_agent(command: Command) -> bool:
     """`ssh-agent`, `ssh-add`, or an eval of what ssh-agent prints, and nothing else."""
     name = command.name or ""

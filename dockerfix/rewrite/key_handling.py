@@ -18,6 +18,7 @@ from dockerfix.rewrite.key_commands import (
     Network,
     Unit,
     form_of,
+    only_asks,
     plain_words,
     rows,
     runs_other,
@@ -65,7 +66,7 @@ class Handling:
     """`names` are variables that hold the key, `files` paths in the image. `gone` are units to
     take out and `cuts` words (host spans) that go without their command, by RUN; `users` RUNs
     that connect while the key is there. `forms` says what was made of the variable's value,
-    `optional` that a guard does without it; `objections` speak against an agent."""
+    `optional` that a guard does without it, `checks` are RUNs that only ask for it; `objections` speak against an agent."""
 
     names: frozenset[str]
     files: set[str] = field(default_factory=set)
@@ -77,6 +78,7 @@ class Handling:
     kept: dict[int, list[Unit]] = field(default_factory=dict)
     folders: list[tuple[Run, Unit]] = field(default_factory=list)
     prelude: list[Written] = field(default_factory=list)
+    checks: list[tuple[Run, Unit]] = field(default_factory=list)
     removes: set[int] = field(default_factory=set)
     agents: set[int] = field(default_factory=set)
     network: Network = field(default_factory=Network)
@@ -180,6 +182,11 @@ class _Reader:
             _Reader(self.context, self.run, nested.script, self.found, False).collect()
 
     def read(self) -> bool:
+        if only_asks(self.script, self.found.names):
+            start = len(self.script.text) - len(self.script.text.lstrip())
+            whole = Span(start, len(self.script.text.rstrip()))
+            self.found.checks.append((self.run, Unit(whole, self.script.commands, self.script)))
+            return self.there
         kept: list[Unit] = []
         for unit in units(self.script):
             if self.branch(unit) or self.started_by_agent(unit):

@@ -67,6 +67,26 @@ def keys(context: Context) -> Iterator[Forwarding]:
     yield from (one for one in found if one is not None)
 
 
+def copied_folders(context: Context) -> Iterator[tuple[Copy | Add, int]]:
+    """Sources of COPY and ADD that are a folder `.ssh` which is not in the tree."""
+    folders = context.build_context.folders or ("",)
+    for one in context.dockerfile.find("copy", "add"):
+        if not isinstance(one, Copy | Add) or one.from_ or one.heredocs:
+            continue
+        for index, word in enumerate(one.sources):
+            path = word.raw.decode("utf-8", "surrogateescape").strip("\"'")
+            inner = posixpath.normpath("/" + path).lstrip("/")
+            known = secret_file(inner)
+            here = (posixpath.join(folder, inner) for folder in folders)
+            if (
+                known is not None
+                and known.kind == "directory"
+                and posixpath.basename(inner) == ".ssh"
+                and not any(map(context.workspace.is_folder, here))
+            ):
+                yield one, index
+
+
 def _written_keys(context: Context) -> Iterator[Candidate]:
     return (one for one in environment(context) if not for_containers(context, one.roots))
 
@@ -184,6 +204,8 @@ def _changes(context: Context, found: Handling, order: tuple[int, ...]) -> list[
     if not found.users or not (found.files or found.agents):
         return None
     operations: list[Operation] = []
+    for run, unit in found.checks:
+        found.take(run, unit)
     for start, run in sorted(found.runs.items()):
         gone, cuts = found.gone.get(start, []), found.cuts.get(start, [])
         operations += take_out(context, run, gone, (start,), cuts)
