@@ -98,6 +98,39 @@ def test_what_services_share_changes_for_all(tmp_path: Path, shared: str) -> Non
     assert b"*a" not in after[FILE] or b"&a" in after[FILE]
 
 
+TOGETHER = {
+    "alias": ("x-a: &a\n  X: $X\n  Y: $Y\n", "*a", "*a"),
+    "alias with others": ("x-a: &a\n  X: $X\n  A: 1\n  Y: $Y\n", "*a", "{<<: *a}"),
+    "merge": ("x-a: &a\n  X: $X\n  Y: $Y\n", "{<<: *a, B: 2}", "{<<: *a}"),
+    "merge of two": ("x-a: &a {X: $X}\nx-b: &b {Y: $Y}\n", "{<<: [*a, *b]}", "{<<: [*b, *a]}"),
+    "merge of one with two": ("x-a: &a {X: $X, Y: $Y}\n", "{<<: [*a], C: 1}", "*a"),
+    "list": ("x-a: &a\n  - X\n  - A=1\n  - Y\n", "*a", "*a"),
+    "list that goes": ("x-a: &a [X, Y]\n", "*a", "*a"),
+}
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("shared", TOGETHER)
+def test_several_secrets_that_services_share_go_in_one_round(
+    tmp_path: Path, shared: str, alone: bool
+) -> None:
+    head, one, two = TOGETHER[shared]
+    context = "" if alone else "      context: .\n"
+    text = f"{head}services:\n  one:\n    build:\n{context}      args: {one}\n"
+    text += f"  two:\n    build:\n      target: t\n      args: {two}\n"
+    after = turned(compose, tmp_path, {FILE: text}, FILE, ["X", "Y"], rounds=1)
+    assert not isinstance(after, Refusal)
+    new = yaml.safe_load(after[FILE])
+    for name, was in yaml.safe_load(text)["services"].items():
+        build = new["services"][name]["build"]
+        left = {k: v for k, v in given(was["build"].pop("args")).items() if k not in ("X", "Y")}
+        assert given(build.pop("args", {})) == left
+        assert sorted(build.pop("secrets")) == ["X", "Y"]
+        assert build == was["build"]
+    assert new["secrets"] == {"X": {"environment": "X"}, "Y": {"environment": "Y"}}
+    assert b"*a" not in after[FILE] or b"&a" in after[FILE]
+
+
 def test_a_build_that_holds_nothing_but_args_keeps_its_secrets(tmp_path: Path) -> None:
     text = "services:\n  web:\n    build:\n      args:\n        X: $X\n        Y: $Y\n"
     after = turned(compose, tmp_path, {FILE: text}, FILE, ["X", "Y"])
@@ -199,6 +232,14 @@ def test_an_override_passes_for_its_base(tmp_path: Path) -> None:
     ):
         (call,) = calls_in(compose, tmp_path, files, path)
         assert (call.context, [arg.name for arg in call.args]) == (context, names)
+
+
+def test_paths_may_count_from_a_folder_above(tmp_path: Path) -> None:
+    """`include` and the first `-f` say from where: what is there decides."""
+    text = "services:\n  a:\n    build: {context: ./web, dockerfile: ../docker/D}\n"
+    files = {"docker/dev/compose.yml": text, "web/x": "", "docker/D": ""}
+    (call,) = calls_in(compose, tmp_path, files, "docker/dev/compose.yml")
+    assert (call.context, call.dockerfile_argument) == ("web", "docker/D")
 
 
 @pytest.mark.parametrize("data", ["services: [", "a: *b\nservices: {a: {build: *c}}", "build", ""])

@@ -38,10 +38,11 @@ def turned(
     names: Iterable[str],
     *,
     drop: bool = False,
+    rounds: int = 10,
 ) -> dict[str, bytes] | Refusal:
     """The new bytes of the files that change, one fix for each name; rounds as the engine's."""
     after: dict[str, bytes] = {}
-    for _ in range(10):
+    for _ in range(rounds + 1):
         fixes = []
         for name in names:
             operations = []
@@ -60,4 +61,4 @@ def turned(
         sources = {name: Source(name, text.encode()) for name, text in files.items()}
         after |= apply(sources, chosen)
         files = files | {name: data.decode() for name, data in after.items()}
-    raise AssertionError("not done after ten rounds")
+    raise AssertionError(f"not done after {rounds} rounds")

@@ -287,7 +287,19 @@ class Project:
             return UNKNOWN
         if "://" in value or value.startswith(("/", "~", "git@")):
             return value
-        return posixpath.normpath(posixpath.join(folder, value or "."))
+        return next(self._paths(folder, value or "."))
+
+    def _paths(self, folder: str, path: str) -> Iterator[str]:
+        """`path` seen from `folder`, or where no such folder is, from one above it: paths count
+        from the first file of a command and from what `include` says, which need not be here."""
+        own = posixpath.normpath(posixpath.join(folder, path))
+        above = folder
+        while above and not self.workspace.is_folder(own):
+            above = posixpath.dirname(above)
+            other = posixpath.normpath(posixpath.join(above, path))
+            if not other.startswith("..") and self.workspace.is_folder(other):
+                yield other
+        yield own
 
     def _target(self, service: Service) -> str | None:
         for layer in service.layers:

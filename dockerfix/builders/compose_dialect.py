@@ -16,6 +16,7 @@ from dockerfix.edits import Edit
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Entry, Item, List, Map, Node
 from dockerfix.formats.yaml_edit import Items, ListSite, MapSite, Pairs
+from dockerfix.formats.yaml_shared import merged
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -258,40 +259,39 @@ class ComposeDialect:
 
     def _remove(self, held: Held) -> list[Operation]:
         """The argument goes; so does `args:` with the last one, and what refers to it."""
-        file, path, build = held.file, held.file.source.path, held.args_map
-        members = held.holder.entries if isinstance(held.holder, Map) else held.holder.items
-        anchored = bool(held.holder.anchor) and file.shared(held.holder)
-        alone = len(build.entries) == 1
-        if len(members) == 1 and anchored:
-            return [*self._whole(file, path, held.holder)]
-        if len(members) == 1 and alone:
-            return [MapSite(path, file, build).remove("args")]
+        file, path = held.file, held.file.source.path
+        if file.shared(held.holder) or len(held.args_map.entries) == 1:
+            return list(_thinned(file, held.holder, held.member))
         if isinstance(held.holder, Map) and isinstance(held.member, Entry):
-            one = MapSite(path, file, held.holder).remove(held.member.name)
-        else:
-            assert isinstance(held.holder, List)
-            assert isinstance(held.member, Item)
-            one = ListSite(path, file, held.holder).remove(held.member)
-        if anchored or alone:
-            # What the last one takes along is only seen when it is the last: one a round.
-            one = replace(one, touches=(held.holder.span,))
-        return [one]
-
-    def _whole(self, file: File, path: str, node: Node) -> Iterable[Operation]:
-        """An anchored node goes, and every alias of it."""
-        users = [one for one in file.aliases if file.resolve(one) is node]
-        for one in (node, *users):
-            owner = owner_of(file, one)
-            if owner is None:
-                continue
-            container, member = owner
-            if isinstance(container, Map) and isinstance(member, Entry):
-                yield MapSite(path, file, container).remove(member.name)
-            elif isinstance(container, List) and isinstance(member, Item):
-                yield ListSite(path, file, container).remove(member)
+            return [MapSite(path, file, held.holder).remove(held.member.name)]
+        assert isinstance(held.holder, List)
+        assert isinstance(held.member, Item)
+        return [ListSite(path, file, held.holder).remove(held.member)]
 
     def _refusal(self, reason: str, span: Span, help: str = BY_HAND) -> Refusal:
         return Refusal(reason, self.path, span, help)
+
+
+def _thinned(file: File, holder: Node, member: Entry | Item) -> Iterable[Operation]:
+    """`member` goes from `holder`, as all see it that hold it or refer to it, by an alias or a
+    merge alone too: with the last member goes what refers to it."""
+    path = file.source.path
+    for one in (holder, *file.aliases):
+        if file.resolve(one) is not holder:
+            continue
+        owner = owner_of(file, one)
+        while owner is not None:
+            above = owner_of(file, owner[0]) if isinstance(owner[0], List) else owner
+            if above is None or merged(file, above[0]) is None:
+                break
+            owner = owner_of(file, above[0])
+        if owner is None:
+            continue
+        container, place = owner
+        if isinstance(container, Map) and isinstance(place, Entry):
+            yield MapSite(path, file, container).thin(place.name, member.span)
+        elif isinstance(container, List) and isinstance(place, Item):
+            yield ListSite(path, file, container).thin(place, member.span)
 
 
 def owner_of(file: File, node: Node) -> tuple[Node, Entry | Item] | None:

@@ -8,13 +8,14 @@ stay where they are, but for one behind a value that goes.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.edits import Edit, Operation, Removal
 from dockerfix.formats.yaml import Entry, File, Item, List, Map, Node, Scalar
 from dockerfix.formats.yaml_cuts import apart, flow_edits, line_end, whole_lines
 from dockerfix.formats.yaml_scalar import Change, literal_header, literal_lines
+from dockerfix.formats.yaml_shared import emptied, members, merged
 from dockerfix.formats.yaml_write import (
     Habits,
     Items,
@@ -110,6 +111,14 @@ class MapSite:
         """The entry goes with its lines; a map that it leaves empty goes too."""
         return self._operation("remove", ("entry", key), None, self.map.entry(key), order)
 
+    def thin(self, key: str, member: Span, *, order: int = 0) -> Operation:
+        """`member` (an entry or an item) goes from what stands or is referred to under `key`. With
+        the last one the entry goes. Who refers to one thing from several places asks for all."""
+        operation = self._operation("thin", ("member", key, member), member, member, order)
+        held = self.map.entry(key)
+        own = held is not None and held.span.contains(member)
+        return operation if own else replace(operation, touches=())
+
     def replace(self, key: str, value: Value, *, order: int = 0) -> Operation:
         return self._operation("replace", ("entry", key), value, self.map.entry(key), order)
 
@@ -168,6 +177,7 @@ class _MapEdits:
         moves: dict[str, list[Move]] = defaultdict(list)
         lines: dict[str, list[Move]] = defaultdict(list)
         nested: dict[str, list[tuple[object, Added]]] = {}
+        thinned: dict[str, set[Span]] = defaultdict(set)
         for operation in operations:
             key = operation.member[1]  # type: ignore[index]
             value = operation.value
@@ -182,8 +192,12 @@ class _MapEdits:
                 self.new.append((key, value))  # type: ignore[arg-type]
             elif operation.verb == "remove":
                 self.gone.add(key)
+            elif operation.verb == "thin":
+                thinned[key].add(value)  # type: ignore[arg-type]
             elif operation.verb == "replace":
                 self._replace(key, value)  # type: ignore[arg-type]
+        for key, spans in thinned.items():
+            self._thin(key, spans)
         for key, asked in moves.items():
             self._move(key, asked, lines)
         for key, asked in lines.items():
@@ -287,6 +301,28 @@ class _MapEdits:
         self.edits.append(Edit(scalar.span, head + self.habits.eol + made))
 
     # -- entries --------------------------------------------------------------
+
+    def _thin(self, key: str, gone: set[Span]) -> None:
+        held = self.map.entry(key)
+        if held is None:
+            return
+        if all(one.span in gone for one in members(self.file, held.value)):
+            self.gone.add(key)
+            return
+        holder = held.value
+        inner = merged(self.file, holder)
+        if isinstance(inner, List):
+            self._take_items(inner, emptied(self.file, inner, gone))
+        elif isinstance(holder, List):
+            self._take_items(holder, [one for one in holder.items if one.span in gone])
+        elif isinstance(holder, Map) and inner is None:
+            site = MapSite(self.source.path, self.file, holder)
+            asked = [site.remove(one.name) for one in holder.entries if one.span in gone]
+            self.edits += site.lower(self.source, asked)
+
+    def _take_items(self, listed: List, items: Sequence[Item]) -> None:
+        site = ListSite(self.source.path, self.file, listed)
+        self.edits += site.lower(self.source, [site.remove(one) for one in items])
 
     def _replace(self, key: str, value: Value) -> None:
         held = self.map.entry(key)
@@ -401,9 +437,18 @@ class ListSite:
             site=self,
         )  # fmt: skip
 
+    def thin(self, item: Item, member: Span, *, order: int = 0) -> Operation:
+        """`member` goes from what `item` refers to. With the last one the item goes."""
+        return Operation(
+            self.path, "thin", ("member", item.span, member), member, self.span, (),
+            (order,), site=self,
+        )  # fmt: skip
+
     def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
         data, habits = source.data, Habits.of(self.file, self.list)
         gone = [operation.value for operation in operations if operation.verb == "remove"]
+        thinned: set[Span] = {o.value for o in operations if o.verb == "thin"}  # type: ignore[misc]
+        gone += [item.span for item in emptied(self.file, self.list, thinned)]
         new: list[Value] = [o.value for o in operations if o.verb == "append"]  # type: ignore[misc]
         spans = [item.span for item in self.list.items]
         if spans and not new and set(gone) >= set(spans):
