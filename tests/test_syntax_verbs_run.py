@@ -99,7 +99,7 @@ MOUNTS = [
         "one flag a line, command beside the last",
         b"RUN %b \\\n    %b cmd\n" % (C, D),
         "X",
-        b"RUN %b \\\n    %b \\\n    %b cmd\n" % (C, D, M),
+        b"RUN %b \\\n    %b \\\n    %b \\\n    cmd\n" % (C, D, M),
     ),
     (
         "keyword alone, one flag a line",
@@ -199,6 +199,16 @@ STATEMENTS = [
     ("plain", b"RUN cmd\n", b"RUN %bcmd\n" % S),
     ("behind a flag", b"RUN %b cmd\n" % C, b"RUN %b %bcmd\n" % (C, S)),
     ("on the next line", b"RUN \\\n    cmd\n", b"RUN \\\n    %bcmd\n" % S),
+    (
+        "a chain that goes on",
+        b"RUN cmd && \\\n  more\n",
+        b'RUN export Y="a${X}" && \\\n  cmd && \\\n  more\n',
+    ),
+    (
+        "a chain whose lines begin with its operator",
+        b"RUN cmd \\\n && more\n",
+        b'RUN export Y="a${X}" \\\n && cmd \\\n && more\n',
+    ),
     ("below a comment", b"RUN \\\n  # c\n  cmd\n", b"RUN \\\n  # c\n  %bcmd\n" % S),
     ("end of flags", b"RUN -- --x\n", b"RUN -- %b--x\n" % S),
     ("script", b"RUN <<E\ncmd\nE\n", b'RUN <<E\nexport Y="a${X}"\ncmd\nE\n'),

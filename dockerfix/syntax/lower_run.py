@@ -89,7 +89,9 @@ class _Run:
                 text = b"".join(indent + mount + broken for mount in new)
                 return Edit(Span(line.end, line.end), text)
             text = b"".join(broken + indent + mount for mount in new)
-            return Edit(Span(self.anchor, self.anchor), text)
+            if self.data[command : command + 1] == b"#":
+                return Edit(Span(self.anchor, self.anchor), text)
+            return Edit(Span(self.anchor, command), text + broken + indent)
         between = broken + self.layout.continuation_indent
         width = line.text_end - line.start + sum(len(mount) + 1 for mount in new) + more
         # A command that goes on over several lines gets a line of its own, as people write it.
@@ -131,10 +133,27 @@ class _Run:
             return self._script(texts, self.instruction.heredocs[0].content_span)
         line = self.layout.lines[self.layout.index(at)]
         width = line.text_end - line.start + sum(map(len, texts)) + more
-        if width > WIDTH and self.data[at : at + 1] != b"#":
-            broken = b" " + self.layout.escape + self.layout.eol + self.layout.continuation_indent
-            texts = [text.rstrip(BLANKS) + broken for text in texts]
+        alone = width > WIDTH or line.escape is not None
+        if alone and self.data[at : at + 1] != b"#":
+            return Edit(Span(at, at), self._one_a_line_each(texts))
         return Edit(Span(at, at), b"".join(texts))
+
+    def _one_a_line_each(self, texts: list[bytes]) -> bytes:
+        """The statements on lines of their own; a chain whose lines begin with `&&` goes on so."""
+        broken = b" " + self.layout.escape + self.layout.eol + self.layout.continuation_indent
+        leads = any(
+            self.data.startswith(b"&&", line.start + len(self.layout.indent(index)))
+            for index, line in enumerate(self.layout.lines)
+            if index and line.kind == "code"
+        )
+        found = []
+        for text in texts:
+            bare = text.rstrip(BLANKS)
+            if leads and bare.endswith(b"&&"):
+                found.append(bare[:-2].rstrip(BLANKS) + broken + b"&& ")
+            else:
+                found.append(bare + broken)
+        return b"".join(found)
 
     def is_script(self) -> bool:
         """Whether the whole command is one here-document, which a shell reads."""
