@@ -21,12 +21,12 @@ class Sample:
     """One folder of corpus/: `before` and `after`, and what sample.toml says of it.
 
     Keys: `summary`; `unsafe` (the fix needs --unsafe-fixes); `findings` (Dockerfile to
-    variables); `run` and `run_after` (how its images are built); `bases`, `images`; where the
+    variables); `run` and `run_after` (how its images are built; `steps` is ci_steps.py); `bases`, `images`; where the
     secrets come from: `environment` (variables), `arguments` (`@NAME@` in `run`), `home`
     (file to text), `values` (text round the canary); `runtime_lost` (ENV that the image loses),
     `residual` (parts of the image where the value is known to stay), `required` (the
-    mounts are, so that a build without the secret fails), `engine = false` (cannot be built without
-    a network).
+    mounts are, so that a build without the secret fails), `quick` (built with the secrets only:
+    what happens without them is shown by others), `engine = false` (cannot be built here).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,6 +36,7 @@ class Sample:
         self._facts: dict[str, Any] = tomllib.loads((folder / "sample.toml").read_text())
         self.unsafe: bool = self._facts.get("unsafe", False)
         self.built: bool = self._facts.get("engine", True)
+        self.quick: bool = self._facts.get("quick", False)
         self.findings: dict[str, list[str]] = self._facts["findings"]
 
     @property
@@ -57,8 +58,8 @@ class Sample:
         return Project(
             before=self.before,
             after=after,
-            command=tuple(facts["run"]),
-            command_after=tuple(facts.get("run_after", facts["run"])),
+            command=_command(facts["run"]),
+            command_after=_command(facts.get("run_after", facts["run"])),
             dockerfiles=tuple(self.findings),
             images=tuple(facts["images"]),
             given=Given(
@@ -72,6 +73,12 @@ class Sample:
             residual=tuple(facts.get("residual", ())),
             required=facts.get("required", False),
         )
+
+
+def _command(words: list[str]) -> tuple[str, ...]:
+    if words[0] == "steps":
+        return (sys.executable, os.fspath(Path(__file__).with_name("ci_steps.py")), *words[1:])
+    return tuple(words)
 
 
 def tree(folder: Path) -> dict[str, bytes]:

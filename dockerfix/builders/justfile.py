@@ -72,11 +72,15 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     nounset = bool(shell and _NOUNSET.search(shell[2]))
     said = _FOLDER.search(data)
     home = inside(posixpath.dirname(path), said[1].decode() if said else "")
-    for span, folder in shells(data):
+    for span, folder, strict in shells(data):
         text = masked(data[span.start : span.end])
         if not mentions_build(text):
             continue
-        initial = State(dict.fromkeys(exported, variable), frozenset({""}), nounset=nounset)
+        initial = State(
+            dict.fromkeys(exported, variable),
+            frozenset({""}),
+            nounset=nounset if strict is None else strict,
+        )
         script = read_script(Projection.masked(text, span.start), initial=initial)
         for call in calls_of(path, script, host):
             start = home if folder is None else inside(home or "", folder)
@@ -103,10 +107,12 @@ class Recipes(Host):
 
 
 class Shell(NamedTuple):
-    """What one shell gets, whole lines of the file, and the folder that its recipe names."""
+    """What one shell gets, whole lines of the file, and the folder that its recipe names.
+    `nounset`: whether it fails for unset names; None where `set shell` says so."""
 
     span: Span
     folder: str | None = None
+    nounset: bool | None = None
 
 
 def shells(data: bytes) -> Iterator[Shell]:
@@ -139,7 +145,9 @@ def _recipe(lines: list[tuple[int, bytes]], attributes: Sequence[bytes]) -> Iter
     if first.startswith(b"#!") or script is not None:
         name = script[1] or b"sh" if script is not None else interpreter(first)
         if name in SHELLS:
-            yield Shell(Span(lines[0][0], lines[-1][0] + len(lines[-1][1])), folder)
+            # `[script]` runs `sh -eu` unless told otherwise.
+            whole = Span(lines[0][0], lines[-1][0] + len(lines[-1][1]))
+            yield Shell(whole, folder, script is not None and not script[1])
         return
     start: int | None = None
     for at, line in lines:

@@ -1,10 +1,10 @@
 """A Docker Engine, and what is built on it: images of ours, and other people's scripts.
 
 A script that starts a build runs as it stands, with the real client: a `docker` of ours that
-stands first on its PATH only adds flags to `build` (no network, no cache, local base images,
-the fullest provenance; `composed` does so for compose), and a `sudo` of ours drops the environment as sudo does. What cannot
-be tried here is the `# syntax` line, which would have to be pulled: it is taken out of the
-copy that is built.
+stands first on its PATH only adds flags to `build` (no network, no cache, local base images, the
+fullest provenance; `composed` and `baked` do so for compose and bake), and a `sudo` of ours drops the
+environment as sudo does. What cannot be tried here is the `# syntax` line, which would have to be
+pulled: it is taken out of the copy that is built.
 """
 
 from __future__ import annotations
@@ -31,9 +31,10 @@ _TIMEOUT = 300
 
 _DOCKER = """\
 #!/bin/sh
-# The real client; `build` gets a few flags more, and compose a file more.
+# The real client; `build` gets a few flags more, compose and bake what their modules say.
 export {settings}
 [ "$1" != compose ] || exec {composed} "$@"
+case "$1 $2" in "bake "* | "buildx bake") exec {baked} "$@" ;; esac
 added=
 for word do
     shift
@@ -195,12 +196,17 @@ class Engine:
         for name, local in bases.items():
             flags += ["--build-context", f"{name}=docker-image://{local}"]
         settings = [f"{k}={shlex.quote(v)}" for k, v in self._environment.items() if k != "HOME"]
-        module = [sys.executable, "-m", "dockerfix.verify.composed"]
+        known = [self._client, json.dumps(dict(bases))]
+        composed, baked = (
+            shlex.join([sys.executable, "-m", f"dockerfix.verify.{name}", *known])
+            for name in ("composed", "baked")
+        )
         return _DOCKER.format(
             flags=shlex.join(flags),
             settings=" ".join(settings),
             docker=shlex.quote(self._client),
-            composed=shlex.join([*module, self._client, json.dumps(dict(bases))]),
+            composed=composed,
+            baked=baked,
         )
 
     @staticmethod

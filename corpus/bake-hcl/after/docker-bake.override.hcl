@@ -1,0 +1,3 @@
+target "api" {
+  secret = ["id=GIT_TOKEN,env=CI_GIT_TOKEN"]
+}

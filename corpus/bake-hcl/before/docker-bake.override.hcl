@@ -1,0 +1,3 @@
+target "api" {
+  args = { GIT_TOKEN = "${CI_GIT_TOKEN}" }
+}

@@ -1,0 +1,4 @@
+target "default" {
+  context = "tools"
+  tags    = ["acme/tools"]
+}
