@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders import secret_flags
 from dockerfix.builders.bake_files import (
     BakeFile,
     Target,
@@ -297,13 +298,25 @@ def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
             if isinstance(node, Group):
                 texts = ((one.key, one.value) for one in node.members)
                 keys = {k: v.literal for k, v in texts if isinstance(v, Text) and v.literal}
-            elif isinstance(node, Text) and node.literal is not None:
-                pieces = (one.partition("=") for one in node.literal.split(","))
-                keys = {key.strip().lower(): value for key, _, value in pieces}
+            elif isinstance(node, Text):
+                found = secret_flags.read(_written(node), member.span)
+                if found.id or found.fault is not None:
+                    yield found
+                continue
             path = keys.get("src") or keys.get("source")
             source = f"env:{keys['env']}" if keys.get("env") else f"file:{path}" if path else ""
             if keys.get("id"):
                 yield SecretFlag(keys["id"], source, member.span)
+
+
+def _written(node: Text) -> str:
+    """A string's text, its variables as `secret_flags` wants them."""
+    if node.literal is not None:
+        return node.literal
+    return "".join(
+        secret_flags.variable(part or "") if index % 2 else part or ""
+        for index, part in enumerate(node.template)
+    )
 
 
 def _ssh(node: Node | None) -> Iterator[str]:
@@ -356,6 +369,16 @@ class BakeDialect:
         kind, _, rest = (source or "").partition(":")
         value = f"id={id}" + (f",{'src' if kind == 'file' else 'env'}={rest}" if source else "")
         return [self._add(self.target, value, self.target.head.start)]
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        from dockerfix.formats.brackets import GroupSite
+        from dockerfix.formats.json import quoted
+
+        for member in members(self.target.body.get("secret")):
+            if member.span == flag.span and flag.fault is not None and flag.fault.mended:
+                site = GroupSite(self.target.path, self.target.body)
+                return [site.replace(member, quoted(flag.fault.mended), order=flag.span.start)]
+        return self._refusal("what is meant is not certain, or stands in another target", flag.span)
 
     def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
         return self._refusal(

@@ -52,12 +52,32 @@ class BuildArg:
     doubt: str = ""
 
 
+class Fault(NamedTuple):
+    """What is wrong with a secret that a call gives, so that the build does not get what is meant.
+
+    `says` is a clause. With `variable` it is only wrong if the value of that variable is a secret,
+    not a name or a path. `mended` is what should stand there, empty where that is not known.
+    """
+
+    kind: str
+    says: str
+    variable: str = ""
+    mended: str = ""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the client takes it all the same."""
+        return self.kind not in ("no-id", "undefined")
+
+
 class SecretFlag(NamedTuple):
-    """`--secret id=ID,...` that a call already gives. `source` is `env:X`, `file:PATH` or ``."""
+    """`--secret id=ID,...` that a call already gives. `source` is `env:X`, `file:PATH`, `` or, for
+    what cannot be told, `?`. With a `fault`, `id` is what seems to be meant."""
 
     id: str
     source: str
     span: Span
+    fault: Fault | None = None
 
 
 class Prior(NamedTuple):
@@ -127,6 +147,20 @@ class BuildCall:
     def add_secret(self, id: str, source: str | None = None) -> Sequence[Operation] | Refusal:
         """Give a secret that was no build argument before; without `source` the loud bare form."""
         return self.dialect.add_secret(self, id, source)
+
+    def mend_secret(self, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        """Give the secret of a flag that has a fault as it was meant."""
+        from dockerfix.finding import Refusal
+
+        mend = getattr(self.dialect, "mend_secret", None)
+        if mend is not None:
+            return mend(self, flag)  # type: ignore[no-any-return]
+        return Refusal(
+            "dockerfix does not write this flag anew in this kind of file",
+            self.path,
+            flag.span,
+            "mend it by hand",
+        )
 
     def take_ssh(self, arg: BuildArg, form: str = "plain") -> Sequence[Operation] | Refusal:
         """Give the key file that `arg`'s value is read from by `--ssh` instead. `form` is what the

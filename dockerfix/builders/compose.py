@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dockerfix.builders import compose_text
-from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
+from dockerfix.builders.call import BuildArg, BuildCall, Fault, SecretFlag, Value
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -378,7 +378,26 @@ class Project:
                 variable = file.text(file.get(top, "environment"))
                 held = file.text(file.get(top, "file"))
                 said = f"env:{variable}" if variable else f"file:{held}" if held else ""
-                yield SecretFlag(target.rpartition("/")[2], said, item.span)
+                fault = None
+                if top is None and source and "$" not in source and not self._defined(source):
+                    says = f"build.secrets names {source}, which no top-level `secrets:` defines"
+                    fault = Fault("undefined", says, "", source)
+                yield SecretFlag(target.rpartition("/")[2], said, item.span, fault)
+
+    def _defined(self, secret: str) -> bool:
+        """Whether a compose file of the folder, which may be merged with this one, defines it."""
+        if self.file.get(self.file.root, "include") is not None:
+            return True
+        folder = posixpath.dirname(self.path)
+        for path in self.workspace.files():
+            if posixpath.dirname(path) != folder or not claims(path, b""):
+                continue
+            data = self._read(path)
+            if data is not None and secret.encode() in data:
+                file = _parse(path, data)
+                if file.get(file.root, "secrets", secret) is not None or file.errors:
+                    return True
+        return False
 
 
 def places(file: File, build: Node | None) -> Iterator[tuple[str, Held]]:

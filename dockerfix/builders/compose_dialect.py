@@ -17,12 +17,13 @@ from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Entry, Item, List, Map, Node
 from dockerfix.formats.yaml_edit import Items, ListSite, MapSite, Pairs
 from dockerfix.formats.yaml_shared import merged
+from dockerfix.shell.words import is_name
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag
     from dockerfix.edits import Operation
     from dockerfix.formats.yaml import File
 
@@ -163,6 +164,19 @@ class ComposeDialect:
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._remove(self.places[arg.name])
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        """Define a secret that `build.secrets` names alone."""
+        id = flag.fault.mended if flag.fault is not None else ""
+        if call.refusal is not None:
+            return call.refusal
+        if not (is_name(id) and id.isupper()):
+            return self._refusal(
+                f"nothing says where {id} comes from",
+                flag.span,
+                f"define it at the top level: `secrets: {id}: environment: NAME`, or `file: PATH`",
+            )
+        return self._top_level(self.file, id, ("environment", id), flag.span)
 
     # -- where the value comes from -------------------------------------------
 

@@ -12,6 +12,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders import github_secrets
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Map, Scalar
@@ -207,7 +208,7 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
             _dockerfile(file, context, folder),
             target=target,
             args=args,
-            secrets=tuple(_secrets(step)),
+            secrets=tuple(github_secrets.given(step)),
             ssh=tuple(_ssh(step)),
             buildkit="yes",
             evidence=row["evidence"] if row is not None else "",
@@ -264,18 +265,6 @@ def _dockerfile(file: str | None, context: str | None, folder: str) -> str | Non
     if file is None or file == "?" or context is None or not context.startswith("{{"):
         return file
     return f"{folder}/{file}"
-
-
-def _secrets(step: ActionStep) -> Iterator[SecretFlag]:
-    for item, span in step.items("secrets"):
-        value = (item.value or b"").strip().decode("utf-8", "surrogateescape")
-        yield SecretFlag(item.name, f"text:{value}", span)
-    for item, span in step.items("secret-envs"):
-        for one in ((item.value or b"").decode("utf-8", "surrogateescape"),):
-            yield SecretFlag(item.name, f"env:{one.strip()}", span)
-    for item, span in step.items("secret-files"):
-        value = (item.value or b"").strip().decode("utf-8", "surrogateescape")
-        yield SecretFlag(item.name, f"file:{value}", span)
 
 
 def _ssh(step: ActionStep) -> Iterator[str]:
@@ -350,6 +339,9 @@ class BuildDialect:
         else:
             text = f"{id}=${{{{ secrets.{id} }}}}"
         return [site.add_line(to, text.encode("utf-8", "surrogateescape"), order=call.span.start)]
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        return call.refusal or github_secrets.mend(self, call, flag)
 
     def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
         return self._refusal(

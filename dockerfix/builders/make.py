@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.call import BuildArg, BuildCall, Value
+from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.make_variables import Family, Variables, family, is_makefile
 from dockerfix.builders.shell_ssh import key_file
@@ -351,6 +351,9 @@ class MakeDialect:
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_ssh(call, value))
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.mend_secret(call, flag))
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         unable = self._unable(arg)

@@ -19,7 +19,7 @@ from dockerfix.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag
     from dockerfix.builders.shell_dialect import ShellDialect
     from dockerfix.edits import Operation
     from dockerfix.shell import Script
@@ -108,6 +108,9 @@ class ScriptDialect:
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         return self._portable(self.inner.add_ssh(call, value), call.span)
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        return self._portable(self.inner.mend_secret(call, flag), flag.span)
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self.inner.drop(call, arg)

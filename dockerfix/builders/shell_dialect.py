@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dockerfix.builders import shell_secrets
 from dockerfix.builders.bake_flags import secret_flag
-from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
+from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.command_line import CommandLine, GivenArg, builds
 from dockerfix.builders.compose_line import reading_files
 from dockerfix.builders.shell_compose import into_environment
@@ -92,11 +93,7 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
         reason, help, span = line.refusal
         refusal = Refusal(reason, path, projection.host_span(span), help)
     args = tuple(dialect.build_arg(given) for given in line.build_args)
-    secrets = tuple(
-        _secret(flag.value, flag.value_start)
-        for flag in line.flags("secret")
-        if flag.value is not None
-    )
+    secrets = tuple(shell_secrets.flags(line))
     ssh = tuple(
         (flag.value.literal or b"").decode("utf-8", "replace")[flag.value_start :]
         for flag in line.flags("ssh")
@@ -129,21 +126,6 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             piped=piped(line, situation),
             forward=line.forward,
         )
-
-
-def _secret(argument: Argument, skip: int) -> SecretFlag:
-    text = (argument.literal or b"").decode("utf-8", "surrogateescape")[skip:]
-    keys = {
-        key.strip().lower(): value
-        for key, _, value in (one.partition("=") for one in text.split(","))
-    }
-    source = ""
-    if keys.get("env"):
-        source = f"env:{keys['env']}"
-    elif keys.get("src") or keys.get("source"):
-        source = f"file:{keys.get('src') or keys.get('source')}"
-    span = argument.script.projection.host_span(argument.span)
-    return SecretFlag(keys.get("id", ""), source, span)
 
 
 @dataclass(frozen=True, eq=False)

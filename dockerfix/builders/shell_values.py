@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dockerfix.builders.arguments import Argument
-    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag
     from dockerfix.edits import Operation
     from dockerfix.shell import Nested, Part, Script, Variable
 
@@ -74,6 +74,13 @@ class ValuePlanner:
     path: str
     line: CommandLine
     host: Host = field(default_factory=Host)
+
+    # -- secrets that are given already ---------------------------------------
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        from dockerfix.builders.shell_secrets import mend
+
+        return mend(self, call, flag)  # type: ignore[arg-type]
 
     # -- keys -----------------------------------------------------------------
 

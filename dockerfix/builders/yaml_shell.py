@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.call import BuildArg, BuildCall, Value
+from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.shell_dialect import ShellDialect, calls_of
 from dockerfix.builders.shell_values import Host, Substitution
 from dockerfix.finding import Refusal
@@ -153,6 +153,9 @@ class YamlDialect:
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.add_ssh(call, value))
+
+    def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
+        return self._placed(self.inner.mend_secret(call, flag))
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.drop(call, arg))

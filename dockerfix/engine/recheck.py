@@ -329,7 +329,7 @@ def _call(before: Snapshot, after: Snapshot, old: BuildCall, new: BuildCall) -> 
     if has - had:
         yield new.path, f"{where} passes a new build argument"
     ids = {secret.id for secret in new.secrets}
-    if not {secret.id for secret in old.secrets} <= ids:
+    if not {secret.id for secret in old.secrets if secret.id} <= ids:
         yield new.path, f"{where} no longer gives a secret that it gave"
     for path in old.dockerfiles:
         if before.dockerfile(path) is None or after.dockerfile(path) is None:

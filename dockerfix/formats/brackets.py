@@ -92,6 +92,11 @@ class GroupSite:
         value = (holder.span, member.span)
         return self._operation("remove", ("member", member.span), value, (member.span,), order)
 
+    def replace(self, member: Member, text: bytes, *, order: int = 0) -> Operation:
+        """The value of a member of this group, or of a value in it, becomes `text`."""
+        span = member.value.span
+        return self._operation("replace", ("member", member.span), (span, text), (span,), order)
+
     def add_item(self, key: str, text: bytes, *, after: str = "", order: int = 0) -> Operation:
         """An item of the list under `key`, which is made where there is none."""
         return self._operation("item", ("item", key, text), Item(text, after), (), order)
@@ -106,13 +111,16 @@ class GroupSite:
     def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
         gone: dict[Span, set[Span]] = {}
         new: dict[str, list[Item]] = {}
+        edits: list[Edit] = []
         for operation in operations:
-            if operation.verb == "remove":
+            if operation.verb == "replace":
+                edits.append(Edit(*cast("tuple[Span, bytes]", operation.value)))
+            elif operation.verb == "remove":
                 holder, member = cast("tuple[Span, Span]", operation.value)
                 gone.setdefault(holder, set()).add(member)
             else:
                 new.setdefault(operation.member[1], []).append(operation.value)  # type: ignore[index, arg-type]
-        return _Edits(source, self.group).made(gone, new)
+        return [*edits, *_Edits(source, self.group).made(gone, new)]
 
 
 class _Edits:

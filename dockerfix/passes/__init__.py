@@ -19,6 +19,7 @@ from dockerfix.passes.secret_in_log import SecretInLog
 from dockerfix.passes.secret_path_in_env import SecretPathInEnv
 from dockerfix.passes.secret_persisted_in_layer import SecretPersistedInLayer
 from dockerfix.passes.secret_read_without_mount import SecretReadWithoutMount
+from dockerfix.passes.secret_wrongly_given import SecretWronglyGiven
 from dockerfix.passes.ssh_key_in_build import SshKeyInBuild
 from dockerfix.passes.variable_in_mount import VariableInMount
 
@@ -53,6 +54,7 @@ ALL: tuple[Pass, ...] = (
     SecretPathInEnv(),
     SecretPersistedInLayer(),
     SecretReadWithoutMount(),
+    SecretWronglyGiven(),
     SshKeyInBuild(),
     VariableInMount(),
 )

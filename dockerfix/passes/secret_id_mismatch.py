@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.finding import Place
-from dockerfix.rewrite.mounts import Given, finding, secret_mounts
+from dockerfix.rewrite.mounts import Given, alike, finding, secret_mounts
 from dockerfix.syntax import verbs
 
 if TYPE_CHECKING:
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from dockerfix.context import Context
     from dockerfix.edits import Operation
     from dockerfix.finding import Finding
-
-SEPARATORS = str.maketrans("", "", "-_.")
 
 
 class SecretIdMismatch:
@@ -56,10 +54,6 @@ class SecretIdMismatch:
                 operations=tuple(renamed(context, one, other) for one in asked) if other else (),
                 related=tuple(places),
             )
-
-
-def alike(one: str, other: str) -> bool:
-    return one.lower().translate(SEPARATORS) == other.lower().translate(SEPARATORS)
 
 
 def renamed(context: Context, given: Given, id: str) -> Operation:

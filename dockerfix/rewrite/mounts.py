@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Subcommands that install: they run hooks of packages, and seldom code of the project's own.
 INSTALLS = frozenset({"ci", "install", "i", "add", "download", "sync", "restore", "update", "mod"})
+_SEPARATORS = str.maketrans("", "", "-_.")
 _PATH = re.compile(rb"/run/secrets/([A-Za-z0-9_.-]+)")
 
 
@@ -59,6 +60,11 @@ def beside(context: Context, name: str) -> Given | None:
     """A mount that gives the variable `name`, or a file of that id."""
     found = [one for one in secret_mounts(context) if one.env == name or one.id == name]
     return min(found, key=lambda one: one.env != name, default=None)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two ids differ in case and separators alone."""
+    return one.lower().translate(_SEPARATORS) == other.lower().translate(_SEPARATORS)
 
 
 def text(run: Run) -> bytes:
