@@ -371,7 +371,12 @@ class _Maker:
             values[source] = one.value
             if one.kind == "beside":
                 flags.append(f"--secret id={self.runs.id_of(one.name)},env={source}")
-            if source != one.name:
+            if one.kind == "placeholder" and source != one.name:
+                # What is passed empty is the placeholder from now on.
+                self.differs.add("missing")
+            if one.kind == "placeholder" and source == one.name:
+                flags.append(f"--build-arg {one.name}")
+            elif source != one.name:
                 flags.append(f'--build-arg {one.name}="${source}"')
             elif rng.random() < 0.1 and one.kind != "beside":
                 lead.append(f'value_{one.name}="$(printenv {one.name})"')

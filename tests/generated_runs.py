@@ -46,7 +46,7 @@ EXEC = (
 )
 # \2 is a line end in a body.
 HEREDOCS = (
-    "<<E\2S\2S\2E", "<<'E'\2S\2E", '<<"E"\2\2# why\2  S\2E', "<<-E\2\tS\2\t# c\2\tS\2\tE", "<<-'E'\2\tS\2E",
+    "<<E\2S\2S\2E", "<<'E'\2S\2E", "<<-E\2\tS\2\t# c\2\tS\2\tE", "<<-'E'\2\tS\2E",
     "sh <<E\2S\2E", "sh -e <<'E'\2S\2E", "cat <<E | sh\2see N\2E", "cat <<E >/dev/null && S\2$X\2E",
     "cat <<A <<B >/dev/null && S\2a\2A\2$X\2B", "S <<E && \1\n    S\2text\2E", "<<E sh\2see N\2E",
     "<<EOF /bin/sh -s a\2S\2EOF", "<<A cat <<B >/dev/null\2a\2A\2b\2B",
@@ -55,7 +55,7 @@ HEREDOCS = (
 SCRIPTS = (
     "<<E\2#!/bin/sh -e\2S\2S\2E", "<<E\2#!/bin/bash\2S\2E", "<<'EOF'\2set -eu\2if true; then\2  S\2fi\2EOF",
     "<<E\2#!/usr/local/bin/see N\2E", "<<-E\2\t#!/bin/sh\2\tS\2E", "<<E\2#!/bin/sh -ex\2S\2E",
-    "<<E\2S \\\2  && S\2E",
+    "<<E\2S \\\2  && S\2E", '<<"E"\2\2# why\2  S\2E',
 )  # fmt: skip
 FOREIGN = {"pwsh": ("see N $env:X", "see N; see N $env:X"), "cmd": ("see N %X%", "see N")}
 GAPS = (" ",) * 8 + ("  ", "\t", "          ")
