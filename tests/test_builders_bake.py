@@ -223,3 +223,26 @@ def test_a_variable_may_stand_in_another_file_of_the_folder(tmp_path: Path) -> N
     assert result["b/app.hcl"] == b'target "a" {\n  secret = ["id=X,env=X"]\n}\n'
     files["b/vars.hcl"] = 'variable "X" { default = "x" }\n'
     assert isinstance(turned(bake, tmp_path, files, "b/app.hcl", ("X",)), Refusal)
+
+
+LONG = [f"A_VERY_LONG_NAME_{letter}" for letter in "BC"]
+
+
+def test_long_lists_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    args = "".join(f"    {name} = {name}\n" for name in LONG)
+    head = "".join(f'variable "{name}" {{}}\n' for name in LONG)
+    text = f'{head}target "a" {{\n  args = {{\n{args}  }}\n  tags = ["t"]\n}}\n'
+    items = "".join(f'    "id={name},env={name}",\n' for name in LONG)
+    wanted = f'{head}target "a" {{\n  secret = [\n{items}  ]\n  tags = ["t"]\n}}\n'
+    assert after(tmp_path, text, names=tuple(LONG)) == wanted
+
+
+def test_long_lists_in_json_too(tmp_path: Path) -> None:
+    args = "".join(f',\n\t\t\t"{name}": "${{{name}}}"' for name in LONG)
+    variables = ", ".join(f'"{name}": {{}}' for name in LONG)
+    head = (
+        f'{{\n\t"variable": {{{variables}}},\n\t"target": {{"a": {{\n\t\t"args": {{\n\t\t\t"B": "1"'
+    )
+    items = ",\n".join(f'\t\t\t"id={name},env={name}"' for name in LONG)
+    result = after(tmp_path, f"{head}{args}\n\t\t}}\n\t}}}}\n}}\n", JSON, tuple(LONG))
+    assert result == f'{head}\n\t\t}},\n\t\t"secret": [\n{items}\n\t\t]\n\t}}}}\n}}\n'

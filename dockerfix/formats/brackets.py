@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from dockerfix.projection import Projection
 
+LONG = 80
+"""From this width on, the items of a new list stand on lines of their own."""
+
 Kind = Literal["list", "map", "body"]
 """`body` is what stands in an HCL block: one attribute a line, no commas."""
 
@@ -173,7 +176,7 @@ class _Edits:
         self, key: str, texts: list[bytes], near: Member | None, *, instead: bool = False
     ) -> bytes:
         """`key = [...]` or `"key": [...]`."""
-        listed = b"[" + b", ".join(texts) + b"]"
+        listed = self._list(texts, near)
         if self.group.syntax == "json":
             first = next((one for one in self.group.members if one.key_span.end), None)
             between = b": "
@@ -182,6 +185,22 @@ class _Edits:
                 between = b":" if between == b":" else b": "
             return b'"' + key.encode() + b'"' + between + listed
         return key.encode().ljust(self._column(near, instead, len(key))) + b" = " + listed
+
+    def _list(self, texts: list[bytes], near: Member | None) -> bytes:
+        """The items in brackets: one a line where they are long, and the member has its lines."""
+        one = b"[" + b", ".join(texts) + b"]"
+        if near is None or len(texts) == 1 or len(one) < LONG:
+            return one
+        start = self.data.rfind(b"\n", 0, near.span.start) + 1
+        lead = self.data[start : near.span.start]
+        if start <= self.group.span.start or lead.strip(b" \t"):
+            return one
+        outer = self._indent(self.group.span.start)
+        unit = lead.removeprefix(outer) or b"  "
+        eol = self.source.eol
+        comma = b"," if self.group.syntax == "hcl" else b""
+        lines = (b"," + eol).join(lead + unit + text for text in texts)
+        return b"[" + eol + lines + comma + eol + lead + b"]"
 
     def _column(self, near: Member | None, instead: bool, width: int) -> int:
         """How wide the key is written, so that its `=` stands below that of the line before."""
