@@ -66,9 +66,10 @@ def built(
     files: dict[str, str],
     home: Path,
     environment: dict[str, str] | None = None,
+    images: tuple[str, ...] = ("app",),
 ) -> Built:
-    folder.mkdir()
     for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return engine.run(
         ["sh", "build.sh"],
@@ -76,7 +77,7 @@ def built(
         scratch=home,
         environment=environment or {},
         bases={"node:20": STUB},
-        images=("app",),
+        images=images,
     )
 
 
@@ -150,6 +151,70 @@ def test_a_copied_file_is_in_no_layer(engine: Engine, tmp_path: Path) -> None:
     assert list(was.images["app"].find({"key": canary}))
     assert not list(now.images["app"].find({"key": canary}))
     assert was.images["app"].files()["sum"] == now.images["app"].files()["sum"]
+
+
+SUM = "sha256sum < %s > /tmp/sum"
+COPIED = {
+    "json": 'WORKDIR /app\nCOPY ["f", ".npmrc", "./"]\nRUN npm ci && '
+    + SUM % ".npmrc"
+    + "\nCOPY . .\n",
+    "wildcard": (
+        "WORKDIR /app\nRUN chown -R 1000 .\nUSER 1000\nCOPY --chown=1000 f* .npmrc* ./\nRUN npm ci && "
+        + SUM % ".npmrc"
+        + " && rm -f .npmrc f2\n"
+    ),
+    "mixed": "WORKDIR /app\nCOPY .n* f ./\nRUN npm ci && " + SUM % ".npmrc" + "\n",
+    "nowhere": "COPY .npmrc ./\nRUN npm ci && " + SUM % ".npmrc" + "\nRUN rm .npmrc\n",
+    "variables": (
+        "ENV D=/srv\nWORKDIR $D/app\nARG F=.npmrc\nADD --chmod=0440 $F $D/.rc\n"
+        "RUN npm ci --userconfig ../.rc && " + SUM % "/srv/.rc" + "\n"
+    ),
+    "stages": (
+        "AS one\nWORKDIR /a\nCOPY . .\nRUN npm ci && " + SUM % ".npmrc" + "\nFROM node:20\n"
+        "WORKDIR /b\nRUN chown 1000 .\nUSER 1000\nCOPY . .\nRUN npm ci && " + SUM % ".npmrc" + "\n"
+        "COPY --from=one /tmp/sum /c\n"
+    ),
+}
+"""`.n*` takes `.nx` too, so that the source stays and `.dockerignore` does the work."""
+
+
+@pytest.mark.engine
+def test_copied_files_in_every_shape(engine: Engine, tmp_path: Path) -> None:
+    """All in one script, each in a context of its own; the last file is written by the script."""
+    canaries = {name: invent() for name in COPIED}
+    files = {}
+    script = "#!/bin/sh\nset -e\n"
+    for name, body in COPIED.items():
+        files[f"{name}/Dockerfile"] = f"FROM node:20{' ' if name == 'stages' else chr(10)}{body}"
+        files[f"{name}/f"] = files[f"{name}/f2"] = files[f"{name}/.nx"] = "x\n"
+        if name != "stages":
+            files[f"{name}/.npmrc"] = f"//r.io/:_authToken={canaries[name]}\n"
+        else:
+            script += 'echo "//r.io/:_authToken=$T_TOKEN" > stages/.npmrc\n'
+        script += f"docker build -t {name} {name}\n"
+    files["build.sh"] = script
+    after = rewritten(tmp_path / "work", files)
+    given = [f"--secret id=npmrc,src={name}/.npmrc" in after["build.sh"] for name in COPIED]
+    assert all(given)
+    token = {"T_TOKEN": canaries["stages"]}
+    found = []
+    for when, tree in (("before", files), ("after", after)):
+        (tmp_path / f"home-{when}").mkdir()
+        found.append(
+            built(engine, tmp_path / when, tree, tmp_path / f"home-{when}", token, tuple(COPIED))
+        )
+    was, now = found
+    assert (was.code, now.code) == (0, 0), now.log + was.log
+    for name, canary in canaries.items():
+        assert list(was.images[name].find({"key": canary})), name
+        assert not list(now.images[name].find({"key": canary})), name
+        old, new = was.images[name].files(), now.images[name].files()
+        kept = {
+            path
+            for path in old
+            if not path.endswith((".npmrc", "srv/.rc", "Dockerfile", ".dockerignore"))
+        }
+        assert {path: old[path] for path in kept} == {path: new.get(path) for path in kept}, name
 
 
 CONNECT = (

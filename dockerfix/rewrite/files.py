@@ -224,7 +224,7 @@ class _Mover:
                     self.container_help(),
                     part.context.path,
                 )
-            elif not read and (explicit or most is Reads.MAYBE):
+            elif not read and not self.found.refusals and (explicit or most is Reads.MAYBE):
                 what = "no RUN of the build is seen to read it"
                 if most:
                     what = f"whether a RUN reads {self.file.name} there is not known"
