@@ -267,6 +267,7 @@ class TestWritten:
             'echo "//r.io/:_authToken=${{ secrets.T }}" > .npmrc',
             "echo //r.io/:_authToken=$NPM_TOKEN | tee -a .npmrc",
             "cp ~/.npmrc .",
+            'echo "//r.io/:_authToken=$(gcloud auth print-access-token)" > .npmrc',
         ],
     )
     def test_in_a_step_of_the_job(self, tmp_path: Path, command: str) -> None:
@@ -414,6 +415,9 @@ class TestContent:
             "[global]\nindex-url = https://r.io/simple\n",
             "-----BEGIN PUBLIC KEY-----\n",
             "API_TOKEN=\n",
+            "AWS_SECRET_ACCESS_KEY=\nREGION=eu-west-1\n",
+            "DATABASE_URL=postgres://app:app@db.example.com/app\n",
+            "BROKER=amqp://app:q7Rv2kXw9LmZ@rabbitmq:5672\n",
         ],
     )
     def test_what_holds_none(self, text: str) -> None:

@@ -286,9 +286,9 @@ def _under(folder: str | None, path: str, script: str) -> str | None:
 def working_folder(call: BuildCall, dockerfile: str) -> str | None:
     """The folder, root-relative, in which the client runs that builds `dockerfile`; None if the
     call does not tell. A script may start anywhere: where its paths lead decides."""
-    if call.through:
-        # The compose file says where: a service's own call is given paths from the root.
-        return ""
+    if call.kind == "compose" or call.through:
+        # Its paths count from the folder of the compose file.
+        return posixpath.dirname(call.through or call.path)
     if call.cwd is None:
         return None
     if call.kind not in STARTS_ANYWHERE:

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KEY = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-_URL = re.compile(rb"[a-z][a-z+]*://[^/\s:@\"'<>]*:([^/\s@\"'<>]+)@")
-_PAIR = re.compile(
+_URL = re.compile(rb"([a-z][a-z+]*)://([^/\s:@\"'<>]*):([^/\s@\"'<>]+)@([\w.-]*)")
+_NAMED = (
     rb"(?im)(?:^|[\s\"'{,;:/<.])(_auth|_?authtoken|[\w.-]*_authtoken|_password|password|passwd|"
     rb"cleartextpassword|secret|token|auth|api[_-]?key|[\w-]*secret_access_key|client-key-data|"
     rb"identitytoken|npmauthtoken|github\.com|gitlab\.com|privatekey|passphrase|"
     rb"bundle_\w+__\w+|\w+_api_key)"
-    rb"[\"']?(?:\s*[:=]\s*|\s*>\s*|\s+value\s*=\s*|[ \t]+)[\"']?([^\s\"'<>,}]{3,})"
+    rb"[\"']?(?:\s*[:=][ \t]*|\s*>\s*|\s+value\s*=\s*|[ \t]+)[\"']?"
 )
+_PAIR = re.compile(_NAMED + rb"([^\s\"'<>,}]{3,})")
+_FILLED = re.compile(_NAMED + rb"(?:\$\(|`)")
 _CHANNEL = re.compile(rb"://[^\s/]+/t/([\w-]{8,})/")
 _VARIABLE = re.compile(rb"(?m)^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*=\s*[\"']?([^\"'\r\n#]+)")
 _REFERENCE = re.compile(rb"\$\{?[\w.:-]+\}?.*|%\w+%|\{[A-Za-z0-9+/=]+\}|<[^>]*>|\{\{.*")
@@ -105,7 +107,7 @@ def holds(data: bytes) -> str:
     """What secret the file holds, in words; empty if it holds none."""
     if _KEY.search(data):
         return "a private key"
-    if any(_real(hit[1], "PASSWORD") for hit in _URL.finditer(data)):
+    if any(_real(hit[3], "PASSWORD") and not _of_this_machine(hit) for hit in _URL.finditer(data)):
         return "a URL with a password"
     if any(_real(hit[1], "TOKEN") for hit in _CHANNEL.finditer(data)):
         return "a URL with a token"
@@ -114,9 +116,25 @@ def holds(data: bytes) -> str:
             return "a password or token"
     for hit in _VARIABLE.finditer(data):
         name, value = hit[1].decode(), hit[2].strip()
+        url = _URL.match(value)
+        if url is not None and _of_this_machine(url):
+            continue
         if _real(value, name) and classify(name, value).secret:
             return f"a value for {name}"
     return ""
+
+
+def fills(text: bytes) -> bool:
+    """Whether a command writes what another one prints where a file has its password or token:
+    `_authToken=$(...)`."""
+    return _FILLED.search(text) is not None
+
+
+def _of_this_machine(url: re.Match[bytes]) -> bool:
+    """A database beside the program, as files for development have it."""
+    return not url[1].startswith(b"http") and (
+        url[2] == url[3] or b"." not in url[4] or url[4] == b"127.0.0.1"
+    )
 
 
 def locked(data: bytes) -> bool:

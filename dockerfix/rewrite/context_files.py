@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.link import working_folder
+from dockerfix.model.file_secrets import fills
 from dockerfix.model.names import secret_file
 from dockerfix.model.secrets import classify
 
@@ -107,7 +108,8 @@ def _writes(
         variable = _secret(script, command, raw)
         for target in targets:
             known = secret_file(target)
-            if variable is not None or (known is not None and known.sure):
+            made = fills(script.text[command.span.start : command.span.end])
+            if variable is not None or (known is not None and (known.sure or made)):
                 yield target, variable or ""
     if command.name == "cp" and len(command.words) >= 3:
         yield from _copied(command)
