@@ -25,7 +25,7 @@ from dockerfix.builders.bake_files import (
     read,
     strings,
 )
-from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
+from dockerfix.builders.call import BuildArg, BuildCall, Inline, SecretFlag, Value
 from dockerfix.finding import Refusal
 
 if TYPE_CHECKING:
@@ -55,6 +55,14 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
         return
     project = Project(own, tuple(beside(path, workspace)), tuple(others(own, workspace)))
     yield from project.calls(workspace)
+
+
+def _inline(target: Target, node: Node | None) -> Inline | None:
+    from dockerfix.formats.brackets import Text
+
+    if not isinstance(node, Text) or node.projection is None:
+        return None
+    return Inline(target.name, node.projection)
 
 
 class Held(NamedTuple):
@@ -139,7 +147,7 @@ class Project:
     def _of(self, target: Target) -> Iterator[BuildCall]:
         layers = self.layers(target.name)
         held = self._held(layers)
-        inline = self._first(layers, "dockerfile-inline") is not None
+        inline = self._first(layers, "dockerfile-inline")
         args = tuple(self._argument(one) for one in held.values())
         secrets = tuple(_secrets(layers))
         ssh = tuple(one for layer in layers for one in _ssh(layer.body.get("ssh")))
@@ -162,10 +170,10 @@ class Project:
                 "bake",
                 dialect,
                 "",
-                None if inline else context,
-                None if inline else dockerfile,
+                context if inline is None else None,
+                dockerfile if inline is None else None,
                 (),
-                "context" if inline else "unresolved",
+                "context" if inline is not None else "unresolved",
                 stage,
                 args,
                 secrets,
@@ -173,6 +181,7 @@ class Project:
                 "yes",
                 "bake is BuildKit",
                 ("args",) if odd else (),
+                inline=_inline(target, inline),
             )
 
     def _held(self, layers: Sequence[Target]) -> dict[str, Held]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
     from dockerfix.finding import Refusal
+    from dockerfix.projection import Projection
     from dockerfix.shell import Script
     from dockerfix.source import Span
 
@@ -89,6 +90,16 @@ class Prior(NamedTuple):
     here: Callable[[str | None], str | None]
 
 
+class Inline(NamedTuple):
+    """A Dockerfile inside another file: who has it (`web`), and its text with the places of it.
+
+    `put` are variables whose values the host writes into that text, with where."""
+
+    label: str
+    text: Projection
+    put: tuple[tuple[str, Span], ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class BuildCall:
     """One start of a build. Paths are relative to the workspace root.
@@ -103,7 +114,8 @@ class BuildCall:
     None where the text of the file says it. `prior` reads the scripts that ran before, other than
     the one in which the call stands. `composed` is what it says of the compose files
     that it reads; `through` the one that says what this call builds, and what it passes beside its
-    flags. `companions` are other Dockerfiles that the same command gives its arguments to.
+    flags. `companions` are other Dockerfiles that the same command gives its arguments to. `inline` is a Dockerfile
+    that stands in the file itself.
     """
 
     kind: str
@@ -133,6 +145,7 @@ class BuildCall:
     composed: Composed | None = None
     through: str = ""
     companions: tuple[str, ...] = ()
+    inline: Inline | None = None
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

@@ -14,7 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dockerfix.builders import compose_text
-from dockerfix.builders.call import BuildArg, BuildCall, Fault, SecretFlag, Value
+from dockerfix.builders.call import BuildArg, BuildCall, Fault, Inline, SecretFlag
+from dockerfix.builders.compose_args import argument, places, texts
+from dockerfix.projection import Projection
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from dockerfix.builders.compose_dialect import Held
     from dockerfix.finding import Refusal
-    from dockerfix.formats.yaml import Entry, File, Node
+    from dockerfix.formats.yaml import File, Node
     from dockerfix.workspace import Workspace
 
 KIND = "compose"
@@ -214,6 +216,7 @@ class Project:
             self.variables,
             tuple(held.span for held in places.values() if held.file is self.file),
             frozenset(self._taken(args)),
+            self.inlined,
         )
         buildkit, why, refusal = evidence
         context, dockerfile, inline = self._linking(service)
@@ -236,6 +239,7 @@ class Project:
             why,
             ("args",) if self._odd_args(service) else (),
             refusal,
+            inline=self._inline(service) if inline else None,
         )
 
     def _ssh(self, service: Service) -> Iterator[str]:
@@ -243,6 +247,49 @@ class Project:
             given = layer.file.get(layer.build, "ssh")
             yield from layer.file.entries(given)
             yield from (one for item in layer.file.items(given) if (one := layer.file.text(item)))
+
+    def _inline(self, service: Service) -> Inline | None:
+        """The service's `dockerfile_inline`, as BuildKit gets it but for what compose puts in."""
+        from dockerfix.builders.yaml_shell import masked
+        from dockerfix.formats.yaml import Scalar
+
+        for layer in service.layers:
+            found = layer.file.get(layer.build, "dockerfile_inline")
+            if not isinstance(found, Scalar) or layer.file is not self.file:
+                continue
+            put = [
+                (hit[1], found.projection.host_span(Span(*hit.span())))
+                for hit in compose_text.VARIABLE.finditer(found.text)
+                if hit[1]
+            ]
+            text = masked(found.projection, compose_text.DOLLARS, lambda raw, before: b"$")
+            return Inline(
+                service.name,
+                self._on_its_lines(text),
+                tuple((name.decode(), at) for name, at in put),
+            )
+        return None
+
+    def _on_its_lines(self, text: Projection) -> Projection:
+        """`text` with blank lines before it, so that its lines count as those of the file do.
+        Directives must stand first."""
+        if not text.segments or text.text.startswith(b"#"):
+            return text
+        blank = self.data.count(b"\n", 0, text.segments[0].host)
+        shifted = (one._replace(text=one.text + blank) for one in text.segments)
+        return Projection(b"\n" * blank + text.text, tuple(shifted))
+
+    @cached_property
+    def inlined(self) -> frozenset[Span]:
+        """Where the arguments of builds stand whose Dockerfile is in this file."""
+        services = self.file.get(self.file.root, "services")
+        builds = (self.file.get(services, name, "build") for name in self.names())
+        return frozenset(
+            held.span
+            for build in builds
+            if self.file.get(build, "dockerfile_inline") is not None
+            for _, held in places(self.file, build)
+        )
 
     def _taken(self, args: Iterable[BuildArg]) -> Iterator[str]:
         """Names of arguments that are ids of secrets from elsewhere."""
@@ -360,7 +407,7 @@ class Project:
                 bare = argument(held.file, held.member)
                 if held_name != but and bare.variable == variable:
                     return True
-            for text in _texts(self.file, build, known):
+            for text in texts(self.file, build, known):
                 if any(part.name == variable for part in compose_text.parts(text)):
                     return True
             image = self.file.text(self.file.get(service, "image")) or ""
@@ -398,72 +445,6 @@ class Project:
                 if file.get(file.root, "secrets", secret) is not None or file.errors:
                     return True
         return False
-
-
-def places(file: File, build: Node | None) -> Iterator[tuple[str, Held]]:
-    """Name and place of each argument in the build's `args`, anchors and merges followed."""
-    from dockerfix.builders.compose_dialect import Held
-    from dockerfix.formats.yaml import List, Map
-
-    entry = file.entries(build).get("args")
-    if entry is None or build is None:
-        return
-    held, holder = file.resolve(entry.value), file.owners[id(entry.key)][0]
-    assert isinstance(holder, Map)
-    if isinstance(held, Map):
-        for name, one in file.entries(held).items():
-            owner = file.owners.get(id(one.key))
-            if owner is not None and isinstance(owner[0], Map):
-                yield name, Held(file, owner[0], one, holder, build)
-    elif isinstance(held, List):
-        for item in held.items:
-            text = file.text(item.value)
-            if text:
-                yield text.partition("=")[0], Held(file, held, item, holder, build)
-
-
-def _texts(file: File, node: Node | None, but: set[int], depth: int = 0) -> Iterator[str]:
-    """Every scalar below `node`, aliases followed, without those of the entries `but`."""
-    from dockerfix.formats.yaml import List, Map, Scalar
-
-    found = file.resolve(node)
-    if depth > 3 * DEEPEST or found is None:
-        return
-    if isinstance(found, Scalar):
-        yield found.value
-    elif isinstance(found, Map | List):
-        members = found.entries if isinstance(found, Map) else found.items
-        for one in members:
-            if id(one) not in but:
-                yield from _texts(file, one.value, but, depth + 1)
-
-
-def argument(file: File, member: Entry | object) -> BuildArg:
-    """What an entry of a map or an item of a list passes."""
-    from dockerfix.formats.yaml import Entry, Item, Scalar
-
-    if isinstance(member, Entry):
-        value = file.resolve(member.value)
-        name = member.name
-        bare = value is None or (isinstance(value, Scalar) and value.null)
-        text = file.text(value) or ""
-    else:
-        assert isinstance(member, Item)
-        name, equals, text = (file.text(member.value) or "").partition("=")
-        bare = not equals
-    if bare:
-        return BuildArg(name, member.span, Value.ENVIRONMENT, name, True, False)
-    variable = compose_text.one_variable(text)
-    if variable is not None:
-        return BuildArg(name, member.span, Value.ENVIRONMENT, variable, True)
-    literal = compose_text.literal(text)
-    if literal is not None:
-        return BuildArg(name, member.span, Value.LITERAL, None, False, True, not literal)
-    filled = any(
-        (one.text or one.operator in (":?", "?")) or (one.operator == ":-" and one.word)
-        for one in compose_text.parts(text)
-    )
-    return BuildArg(name, member.span, Value.TEXT, None, False, True, not filled)
 
 
 def _parse(path: str, data: bytes) -> File:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DOLLARS = re.compile(rb"\$\$")
+VARIABLE = re.compile(rb"\$\$|\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+"""`$$`, or the start of a substitution, with the variable's name."""
 _DOLLAR = re.compile(r"\$(?:\$|([A-Za-z_][A-Za-z0-9_]*)|\{)")
 _BRACED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?[-?+])?")
 

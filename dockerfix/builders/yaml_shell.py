@@ -42,7 +42,7 @@ class Session:
         text = bytearray()
         segments: list[Segment] = []
         for scalar in scalars:
-            piece = _masked(scalar.projection, expression, known)
+            piece = masked(scalar.projection, expression, known)
             segments += [one._replace(text=one.text + len(text)) for one in piece.segments]
             text += piece.text
             if not text.endswith(b"\n"):
@@ -67,7 +67,7 @@ class Session:
         return scalar.text[found.start : found.end]
 
 
-def _masked(projection: Projection, expression: re.Pattern[bytes], known: Known) -> Projection:
+def masked(projection: Projection, expression: re.Pattern[bytes], known: Known) -> Projection:
     """The text with known expressions put in, and `FOREIGN` bytes for the others."""
     text = projection.text
     made = bytearray()
@@ -280,6 +280,7 @@ __all__ = [
     "Unable",
     "YamlDialect",
     "calls_in",
+    "masked",
     "on_old_docker",
     "start",
     "too_old",

@@ -125,11 +125,15 @@ class _Run:
         self.options = options
         self.memo = Memo()
         self.suppressed: set[Key] = set()
+        self.paths: tuple[str, ...] = ()
 
     def result(self, paths: tuple[str, ...]) -> Result:
         first = self.snapshot({})
         targets = first.targets(paths)
+        self.paths = paths
         rounds, changes = self.rounds(first, targets)
+        from dockerfix.engine import inline
+
         final = rounds[-1]
         if changes:
             fixed = self.applied(rounds)
@@ -147,7 +151,7 @@ class _Run:
             tuple(_outside(rounds[0])),
             {path: (self.workspace.original(path), data) for path, data in sorted(changes.items())},
             len(self.suppressed),
-            targets,
+            (*targets, *inline.names(first, paths)),
             first,
         )
 
@@ -211,9 +215,31 @@ class _Run:
                         (silenced if hushed else found).append(finding)
                 except Exception as error:
                     self.memo.bug(path, one.name, error)
+        for finding in self.inline(snapshot):
+            (silenced if snapshot.unwanted(finding) else found).append(finding)
         self.suppressed.update(key_of(one) for one in silenced)
         held = (_in_whole_files(_without_shared_fix(one, silenced), snapshot) for one in found)
         return [self.in_the_dark(one) for one in held]
+
+    def inline(self, snapshot: Snapshot) -> Iterable[Finding]:
+        """What is said of Dockerfiles that stand inside other files."""
+        from dockerfix.engine import inline
+
+        for call in inline.covered(snapshot, self.paths):
+            assert call.inline is not None
+            found: list[Finding] = []
+            config = snapshot.config(call.path)
+            known = inline.context(snapshot, call, call.inline)
+            for one in snapshot.passes() if known is not None else ():
+                if not self.wanted(one.name, config.select, config.ignore):
+                    continue
+                try:
+                    found += one.run(known)
+                except Exception as error:
+                    self.memo.bug(call.path, one.name, error)
+            for finding in inline.findings(call, call.inline, found, known):
+                if self.wanted(finding.name, config.select, config.ignore):
+                    yield finding
 
     def in_the_dark(self, finding: Finding) -> Finding:
         """A file that starts builds and could not be read may pass the secret (condition S2)."""

@@ -318,9 +318,14 @@ class Snapshot:
             )
         return self._contexts[path]
 
+    def unwanted(self, finding: Finding) -> bool:
+        """Whether the configuration says that it is no secret, or leaves its file out."""
+        config = self.config(finding.path)
+        return config.excludes(finding.path) or not config.is_secret(finding.variable)
+
     def suppressed(self, finding: Finding) -> bool:
         """Whether a comment or the configuration says to leave this alone."""
-        if not self.config(finding.path).is_secret(finding.variable):
+        if self.unwanted(finding):
             return True
         tree = self.dockerfile(finding.path)
         if tree is None:
