@@ -415,6 +415,7 @@ class TestContent:
             "[global]\nindex-url = https://r.io/simple\n",
             "-----BEGIN PUBLIC KEY-----\n",
             "API_TOKEN=\n",
+            "# a token for the notifications, password reset\nX=1\n; token abcdef\n",
             "AWS_SECRET_ACCESS_KEY=\nREGION=eu-west-1\n",
             "DATABASE_URL=postgres://app:app@db.example.com/app\n",
             "BROKER=amqp://app:q7Rv2kXw9LmZ@rabbitmq:5672\n",

@@ -28,8 +28,9 @@ _NAMED = (
 )
 _PAIR = re.compile(_NAMED + rb"([^\s\"'<>,}]{3,})")
 _FILLED = re.compile(_NAMED + rb"(?:\$\(|`)")
+_COMMENT = re.compile(rb"(?m)^[ \t]*[#;].*$")
 _CHANNEL = re.compile(rb"://[^\s/]+/t/([\w-]{8,})/")
-_VARIABLE = re.compile(rb"(?m)^\s*(?:export\s+)?([A-Za-z_][\w.]*)\s*=\s*[\"']?([^\"'\r\n#]+)")
+_VARIABLE = re.compile(rb"(?m)^\s*(?:export\s+)?([A-Za-z_][\w.]*)[ \t]*=[ \t]*[\"']?([^\"'\r\n#]+)")
 _REFERENCE = re.compile(rb"\$\{?[\w.:-]+\}?.*|%\w+%|\{[A-Za-z0-9+/=]+\}|<[^>]*>|\{\{.*")
 _PLAIN = frozenset({b"true", b"false", b"null", b"none", b"basic"})
 
@@ -107,6 +108,7 @@ def holds(data: bytes) -> str:
     """What secret the file holds, in words; empty if it holds none."""
     if _KEY.search(data):
         return "a private key"
+    data = _COMMENT.sub(b"", data)
     if any(_real(hit[3], "PASSWORD") and not _of_this_machine(hit) for hit in _URL.finditer(data)):
         return "a URL with a password"
     if any(_real(hit[1], "TOKEN") for hit in _CHANNEL.finditer(data)):
