@@ -86,6 +86,18 @@ class ComposeDialect:
     taken: frozenset[str] = field(default=frozenset())
     inlined: frozenset[Span] = field(default=frozenset())
 
+    @property
+    def for_containers(self) -> Mapping[str, str]:
+        """The sources of the secrets that the service's container gets, by id."""
+        found = {}
+        for name in secret_names(self.file, self.file.get(self.service, "secrets")):
+            known = self.file.get(self.file.root, "secrets", name)
+            for key, kind in (("environment", "env"), ("file", "file")):
+                text = self.file.text(self.file.get(known, key))
+                if text:
+                    found[name] = f"{kind}:{text}"
+        return found
+
     # -- what a pass asks -----------------------------------------------------
 
     def take_secret(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dockerfix.passes.arg_beside_mount import ArgBesideMount
 from dockerfix.passes.broken_secret_mount import BrokenSecretMount
+from dockerfix.passes.build_arg_left_over import BuildArgLeftOver
 from dockerfix.passes.mount_not_read import MountNotRead
 from dockerfix.passes.runtime_secret_in_env import RuntimeSecretInEnv
 from dockerfix.passes.secret_file_copied import SecretFileCopied
@@ -16,6 +17,8 @@ from dockerfix.passes.secret_id_mismatch import SecretIdMismatch
 from dockerfix.passes.secret_in_arg import SecretInArg
 from dockerfix.passes.secret_in_env import SecretInEnv
 from dockerfix.passes.secret_in_log import SecretInLog
+from dockerfix.passes.secret_never_mounted import SecretNeverMounted
+from dockerfix.passes.secret_not_given import SecretNotGiven
 from dockerfix.passes.secret_path_in_env import SecretPathInEnv
 from dockerfix.passes.secret_persisted_in_layer import SecretPersistedInLayer
 from dockerfix.passes.secret_read_without_mount import SecretReadWithoutMount
@@ -41,6 +44,7 @@ class Pass(Protocol):
 ALL: tuple[Pass, ...] = (
     ArgBesideMount(),
     BrokenSecretMount(),
+    BuildArgLeftOver(),
     MountNotRead(),
     RuntimeSecretInEnv(),
     SecretFileCopied(),
@@ -51,6 +55,8 @@ ALL: tuple[Pass, ...] = (
     SecretInArg(),
     SecretInEnv(),
     SecretInLog(),
+    SecretNeverMounted(),
+    SecretNotGiven(),
     SecretPathInEnv(),
     SecretPersistedInLayer(),
     SecretReadWithoutMount(),

@@ -32,22 +32,23 @@ class SecretGoneBeforeUse:
                 continue
             if only_loads(load):
                 yield self.nothing_else(
-                    context, load, alone=[one.run for one in found].count(load.run) == 1
+                    context, load, [one for one in found if one.run is load.run]
                 )
             elif why := missed(load):
                 yield self.first_command_only(context, load, why)
 
-    def nothing_else(self, context: Context, load: Load, *, alone: bool) -> Finding:
-        """`RUN export X=$(cat /run/secrets/x)`."""
+    def nothing_else(self, context: Context, load: Load, group: list[Load]) -> Finding:
+        """`RUN export X=$(cat /run/secrets/x)`. With one of a `group` all of them go."""
         readers = tuple(wanting(context, load))
         needs = with_frontend(context)
         operations: tuple[Operation, ...] = ()
-        if readers and needs.env and alone:
-            operations = (
-                verbs.remove(context.dockerfile, load.run),
-                *(give_variable(context, run, load.given.id, load.name) for run in readers),
-                *needs.operations,
+        if readers and needs.env:
+            mounts = dict.fromkeys(
+                give_variable(context, run, one.given.id, one.name, (one.assignment.span.start,))
+                for one in group
+                for run in wanting(context, one)
             )
+            operations = (verbs.remove(context.dockerfile, load.run), *mounts, *needs.operations)
         return finding(
             context,
             self.name,

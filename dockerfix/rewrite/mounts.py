@@ -109,7 +109,9 @@ def may_read_file(context: Context, run: Run, path: str) -> bool:
     return run.exec_form and not context.reader.scripts(run)
 
 
-def give_variable(context: Context, run: Run, id: str, name: str) -> Operation:
+def give_variable(
+    context: Context, run: Run, id: str, name: str, order: tuple[int, ...] = ()
+) -> Operation:
     """The RUN gets the secret as a variable: a mount that makes a file nobody names becomes that."""
     for one in secret_mounts(context):
         if one.run is not run or one.id != id or one.env or one.mount.get("target"):
@@ -117,8 +119,8 @@ def give_variable(context: Context, run: Run, id: str, name: str) -> Operation:
         if (one.file or "").encode() not in text(run):
             required = one.mount.required or None
             value = make.mount(id=id, env=name, required=required)
-            return verbs.replace_mount(context.dockerfile, run, one.mount, value)
-    return verbs.add_mount(context.dockerfile, run, make.mount(id=id, env=name))
+            return verbs.replace_mount(context.dockerfile, run, one.mount, value, order=order)
+    return verbs.add_mount(context.dockerfile, run, make.mount(id=id, env=name), order=order)
 
 
 def with_frontend(context: Context) -> Frontend:

@@ -1,0 +1,106 @@
+"""`build-arg-left-over`: a build still passes what the Dockerfile mounts. Page: docs/passes/build-arg-left-over.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockerfix.edits import Fix, Safety
+from dockerfix.finding import Finding, Place, Refusal, Severity
+from dockerfix.model.predefined import is_control, is_platform, is_proxy
+from dockerfix.rewrite.callers import source_for
+from dockerfix.rewrite.mounts import alike, secret_mounts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from dockerfix.builders.call import BuildArg, BuildCall
+    from dockerfix.context import Context
+    from dockerfix.edits import Operation
+    from dockerfix.rewrite.mounts import Given
+
+
+class BuildArgLeftOver:
+    name = "build-arg-left-over"
+
+    def run(self, context: Context) -> Iterator[Finding]:
+        mounts = tuple(secret_mounts(context))
+        for call in (*context.calls, *context.documents):
+            for name in dict.fromkeys(arg.name for arg in call.args):
+                given = wanted(mounts, name)
+                if given is not None and not taken(context, call, name):
+                    yield self.finding(context, call, name, given)
+
+    def finding(self, context: Context, call: BuildCall, name: str, given: Given) -> Finding:
+        passed = call.passes(name)
+        both = any(one.id == given.id for one in call.secrets)
+        result = dropped(call, passed) if both else turned(context, call, name, given.id)
+        refusal = result if isinstance(result, Refusal) else None
+        # The image of a FROM may have an ONBUILD ARG of that name (T11).
+        certain = both and not any(one.foreign_onbuild for one in context.model.stages)
+        safety = Safety.SAFE if certain else Safety.UNSAFE
+        fix = None if isinstance(result, Refusal) else Fix(self.name, safety, "none", tuple(result))
+        does = ", which this fix does" if fix is not None else ""
+        return Finding(
+            path=call.path,
+            span=passed[-1].span,
+            name=self.name,
+            variable=name,
+            severity=Severity.INFO if call.documentation else Severity.WARNING,
+            safety=safety if fix is not None else Safety.MANUAL,
+            message=f"the build argument {name} is still passed, and {context.path} has no ARG for it"
+            + ("" if both else f": it mounts the secret {given.id}"),
+            reason="the value is in the provenance and in the process list, and no RUN reads it"
+            if both
+            else f"an argument that no ARG takes is ignored in silence, and {given.id} is missing",
+            help=f"remove it: the secret {given.id} is given already{does}"
+            if both
+            else f"give it as the secret {given.id}{does}",
+            residual="none",
+            related=(Place(context.path, given.span, f"the secret {given.id} is mounted here"),),
+            refusals=(refusal,) if refusal is not None else (),
+            fix=fix,
+        )
+
+
+def wanted(mounts: Sequence[Given], name: str) -> Given | None:
+    """The mount that takes what the argument gave."""
+    if is_control(name) or is_platform(name) or is_proxy(name):
+        return None
+    same = [one for one in mounts if name in (one.env, one.id)]
+    return next(iter(same), None) or next((one for one in mounts if alike(one.id, name)), None)
+
+
+def taken(context: Context, call: BuildCall, name: str) -> bool:
+    """Whether a Dockerfile that the call builds declares it, or may."""
+    if call.linked_by not in ("flag", "context") and not call.documentation:
+        return True
+    for path in call.dockerfiles:
+        here = context if path == context.path else context.sibling(path)
+        if here.model.bindings_of(name) or here.model.onbuild_uses(name):
+            return True
+        if f"ARG {name}".encode() in here.dockerfile.source.data:
+            return True
+    return False
+
+
+def dropped(call: BuildCall, passed: Sequence[BuildArg]) -> list[Operation] | Refusal:
+    found: list[Operation] = []
+    for arg in passed:
+        result = call.drop(arg)
+        if isinstance(result, Refusal):
+            return result
+        found.extend(result)
+    return found
+
+
+def turned(context: Context, call: BuildCall, name: str, id: str) -> list[Operation] | Refusal:
+    """The argument as the secret that the mount asks for; of one that is given twice the last
+    counts (rule 5.5)."""
+    configured = context.config.secrets.get(name)
+    source = source_for(context, call, configured.source if configured is not None else None)
+    *dead, arg = call.passes(name)
+    result = call.take_secret(arg, id, source)
+    others = dropped(call, dead)
+    if isinstance(result, Refusal) or isinstance(others, Refusal):
+        return result if isinstance(result, Refusal) else others
+    return [*others, *result]
