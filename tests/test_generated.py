@@ -37,7 +37,7 @@ def blocks() -> Iterator[range]:
         yield range(first, min(first + BLOCK, SEEDS.stop))
 
 
-@pytest.mark.parametrize("block", blocks(), ids=str)
+@pytest.mark.parametrize("block", list(blocks()), ids=str)
 def test_generated_dockerfiles(
     block: range, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
