@@ -150,11 +150,23 @@ def service(value: str, more: str = "") -> str:
     return f"services:\n  web:\n    build:\n      context: .\n      args:\n        {value}\n{more}"
 
 
+def test_an_error_of_its_own_goes_on_failing(tmp_path: Path) -> None:
+    text = service("X: '${X:?no: X}'", "  b:\n    build: {context: ., args: ['X=${X?other}']}\n")
+    after = turned(compose, tmp_path, {FILE: text}, FILE, ["X"])
+    assert not isinstance(after, Refusal)
+    new = yaml.safe_load(after[FILE])
+    assert new.pop("x-required-X") == "${X:?no: X}"
+    assert new.pop("secrets") == {"X": {"environment": "X"}}
+    assert [one["build"] for one in new["services"].values()] == [
+        {"context": ".", "secrets": ["X"]}
+    ] * 2
+    assert after[FILE].count(b"x-required-X") == 1
+
+
 REFUSED = [
     (service("X: abc"), "written out"),
     (service("X: a${X}"), "put together"),
     (service("X: ${X:-abc}"), "default"),
-    (service("X: ${X:?no}"), "error of its own"),
     (service("X: ${X}", "secrets:\n  X:\n    file: ./x\n"), "already"),
     (
         service("X: ${X}", "  b:\n    build:\n      context: .\n      args: ['X=${Z}']\n"),

@@ -75,6 +75,10 @@ def argument(file: File, member: Entry | object) -> BuildArg:
     variable = compose_text.one_variable(text)
     if variable is not None:
         return BuildArg(name, member.span, Value.ENVIRONMENT, variable, True)
+    needed = compose_text.required(text)
+    if needed is not None:
+        filled = compose_text.parts(text)[0].operator == ":?"
+        return BuildArg(name, member.span, Value.ENVIRONMENT, needed, True, True, not filled)
     literal = compose_text.literal(text)
     if literal is not None:
         return BuildArg(name, member.span, Value.LITERAL, None, False, True, not literal)

@@ -12,9 +12,10 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders import compose_text
 from dockerfix.edits import Edit
 from dockerfix.finding import Refusal
-from dockerfix.formats.yaml import Entry, Item, List, Map, Node
+from dockerfix.formats.yaml import Entry, Item, List, Map, Node, Scalar
 from dockerfix.formats.yaml_edit import Items, ListSite, MapSite, Pairs
 from dockerfix.formats.yaml_shared import merged
 from dockerfix.shell.words import is_name
@@ -122,7 +123,8 @@ class ComposeDialect:
         own = self._top_level(self.file, id, environment, arg.span) if held.extended else ()
         if isinstance(own, Refusal):
             return own
-        placed = [replace(one, order=(arg.span.start,)) for one in (*given, *own)]
+        kept = [] if source is not None else self._required(held, arg)
+        placed = [replace(one, order=(arg.span.start,)) for one in (*given, *own, *kept)]
         return [*removed, *placed]
 
     def add_secret(
@@ -217,7 +219,7 @@ class ComposeDialect:
             elif operators and re.search(
                 rb"=\$\{|[:=][ \t]*[\"']?\$\{", held.file.source.text(arg.span)
             ):
-                reason = f"{arg.name} has a default or an error of its own, which a compose secret cannot have"
+                reason = f"{arg.name} has a default of its own, which a compose secret cannot have"
             return self._refusal(
                 reason,
                 arg.span,
@@ -238,6 +240,18 @@ class ComposeDialect:
         """`file` or `environment`, and its value: a path counts from the file's folder."""
         kind, _, rest = source.partition(":")
         return ("file" if kind == "file" else "environment"), rest
+
+    def _required(self, held: Held, arg: BuildArg) -> list[Operation]:
+        """`${X:?no X}` goes on failing where X is not set, as a value that nothing reads (T28)."""
+        root, key = held.file.root, f"x-required-{arg.variable}"
+        if not isinstance(root, Map) or root.entry(key) is not None:
+            return []
+        said = [one for one in _scalars(held.file) if compose_text.required(one) == arg.variable]
+        text = next((one for one in said if ":?" in one), next(iter(said), None))
+        if text is None:
+            return []
+        encoded = text.encode("utf-8", "surrogateescape")
+        return [TopLevel(held.file.source.path, held.file, root).add(key, encoded)]
 
     # -- giving ---------------------------------------------------------------
 
@@ -303,6 +317,14 @@ class ComposeDialect:
 
     def _refusal(self, reason: str, span: Span, help: str = BY_HAND) -> Refusal:
         return Refusal(reason, self.path, span, help)
+
+
+def _scalars(file: File) -> Iterable[str]:
+    """Every value of the file, those of `NAME=value` items too."""
+    for node in file.every():
+        if isinstance(node, Scalar):
+            yield node.value
+            yield node.value.partition("=")[2]
 
 
 def _thinned(file: File, holder: Node, member: Entry | Item) -> Iterable[Operation]:

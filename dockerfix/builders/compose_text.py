@@ -76,6 +76,12 @@ def one_variable(text: str) -> str | None:
     return found[0].name if found[0].operator in ("", ":-", "-") else None
 
 
+def required(text: str) -> str | None:
+    """The variable that `text` is exactly, with an error of its own where it is not set."""
+    found = parts(text)
+    return found[0].name if len(found) == 1 and found[0].operator in (":?", "?") else None
+
+
 def literal(text: str) -> str | None:
     """The value of a text without substitutions, None for any other."""
     found = parts(text)
