@@ -114,6 +114,22 @@ def test_file_form_is_refused_where_no_statement_can_stand(
         (b"docker/dockerfile:1" + DIGEST, "", LOAD),
         (b"docker/dockerfile:1.12" + DIGEST, "", b"env=TOKEN"),
         (b"docker/dockerfile:1.1" + DIGEST, "", b""),
+        (
+            b"docker/dockerfile:1.4",
+            'syntax = "m.example/dockerfile:1.12"\n',
+            b"m.example/dockerfile:1.12",
+        ),
+        (
+            b"docker/dockerfile:1.4-labs",
+            'syntax = "m.example/dockerfile:1.12"\n',
+            b"dockerfile:1-labs",
+        ),
+        (b"docker/dockerfile:1.4", 'syntax = "m.example/dockerfile:1.5"\n', LOAD),
+        (
+            b"m.example/dockerfile:1" + DIGEST,
+            f'syntax = "m.example/dockerfile:1{DIGEST.decode()}"\n',
+            b"env=TOKEN",
+        ),
         (b"example.com/frontend:3", "", LOAD),
         (b"example.com/frontend:3", '[secrets.TOKEN]\nform = "env"\n', b""),
         (b"docker/dockerfile:1", '[secrets.TOKEN]\nform = "file"\n', LOAD),
@@ -188,3 +204,54 @@ def test_twelve_secrets_land_together(tmp_path: Path) -> None:
 def test_onbuild_is_only_reported(tmp_path: Path) -> None:
     text = b"FROM a\nONBUILD ARG TOKEN\nONBUILD RUN npm ci\n"
     assert not rewrite(tmp_path, text).result.changes
+
+
+@pytest.mark.parametrize(
+    ("image", "form"),
+    [
+        ("docker/dockerfile:1.4", LOAD),
+        ("docker/dockerfile:1.10", b"env=TOKEN"),
+        ("a/b:c", b"env=TOKEN"),
+    ],
+)
+def test_the_configured_frontend_has_to_know_the_form(
+    tmp_path: Path, image: str, form: bytes
+) -> None:
+    done = rewrite(tmp_path, b"USER 0\nARG TOKEN\nRUN npm ci\n", config=f'syntax = "{image}"\n')
+    assert form in done.dockerfile
+    assert (b"# syntax=" in done.dockerfile) == (form != LOAD)
+
+
+@pytest.mark.parametrize(
+    ("head", "becomes"),
+    [
+        (b"\xef\xbb\xbf", b"\xef\xbb\xbf# syntax=docker/dockerfile:1\n"),
+        (b"#!/usr/bin/env x\n", b"#!/usr/bin/env x\n# syntax=docker/dockerfile:1\n"),
+        (b"# escape=`\n", b"# syntax=docker/dockerfile:1\n# escape=`\n"),
+        (b"# why\n# escape=`\n", b"# syntax=docker/dockerfile:1\n# why\n# escape=`\n"),
+        (b"# escape=\\\n\n# why\n", b"# syntax=docker/dockerfile:1\n# escape=\\\n\n# why\n"),
+    ],
+)
+def test_the_directive_comes_first(tmp_path: Path, head: bytes, becomes: bytes) -> None:
+    text = head + b"FROM a AS build\nARG TOKEN\nRUN npm ci\nFROM b\n"
+    assert rewrite(tmp_path, text).dockerfile.startswith(becomes + b"FROM")
+
+
+def test_buildctl_gets_the_flag_of_its_own(tmp_path: Path) -> None:
+    """Its build arguments are options of the frontend, and its folders are named."""
+    call = (
+        b"buildctl build --frontend dockerfile.v0 --local context=. --local dockerfile=. \\\n"
+        b'  --opt build-arg:TOKEN=$TOKEN --opt="build-arg:VERSION=1" --opt target=build \\\n'
+        b"  --output type=image\n"
+    )
+    done = rewrite(tmp_path, b"USER 0\nARG TOKEN\nRUN npm ci\n", call, unsafe=False)
+    assert done.lines(b"RUN") == [b"RUN --mount=type=secret,id=TOKEN,env=TOKEN npm ci"]
+    assert done.script.endswith(
+        call.replace(b"--opt build-arg:TOKEN=$TOKEN", b"--secret id=TOKEN,env=TOKEN")
+    )
+
+
+def test_buildctl_in_another_folder_is_not_tied_to_the_file(tmp_path: Path) -> None:
+    call = b"buildctl build --local context=. --local dockerfile=x --opt build-arg:TOKEN=$TOKEN\n"
+    done = rewrite(tmp_path, b"USER 0\nARG TOKEN\nRUN npm ci\n", call, unsafe=False)
+    assert not done.result.changes

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 KIND = "bake"
 UNKNOWN = "?"
+UNTAKEN = ("command:", "file:~")
+"""Configured sources that no bake file can give."""
 MOST_ROUNDS = 64
 
 
@@ -318,6 +320,12 @@ def _secrets(layers: Sequence[Target]) -> Iterator[SecretFlag]:
                 yield SecretFlag(keys["id"], source, member.span)
 
 
+def _untaken(source: str) -> str:
+    if source.startswith("command:"):
+        return "bake takes no secret from a command"
+    return "bake does not know `~` in a path"
+
+
 def _written(node: Text) -> str:
     """A string's text, its variables as `secret_flags` wants them."""
     if node.literal is not None:
@@ -373,8 +381,8 @@ class BakeDialect:
             return ()
         if _odd(self.target.body.get("secret")):
             return self._refusal("`secret` of this target is computed", self.target.head)
-        if source is not None and source.startswith("command:"):
-            return self._refusal("bake takes no secret from a command", self.target.head)
+        if source is not None and source.startswith(UNTAKEN):
+            return self._refusal(_untaken(source), self.target.head)
         kind, _, rest = (source or "").partition(":")
         value = f"id={id}" + (f",{'src' if kind == 'file' else 'env'}={rest}" if source else "")
         return [self._add(self.target, value, self.target.head.start)]
@@ -415,8 +423,8 @@ class BakeDialect:
 
         if source is not None:
             kind, _, rest = source.partition(":")
-            if kind == "command":
-                return self._refusal("bake takes no secret from a command", arg.span)
+            if source.startswith(UNTAKEN):
+                return self._refusal(_untaken(source), arg.span)
             return f"id={id},{'src' if kind == 'file' else 'env'}={rest}"
         if arg.value is Value.ENVIRONMENT and arg.variable is not None:
             return f"id={id},env={arg.variable}"

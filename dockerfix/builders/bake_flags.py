@@ -19,8 +19,7 @@ def as_set(flag: Given) -> Given:
     """`--set T.args.X` as the flag `build-arg` whose value starts behind `T.args.`; others stay."""
     if flag.name != "set" or flag.value is None:
         return flag._replace(name="bake-file") if flag.name in ("file", "target") else flag
-    head = _head(flag.value)
-    found = _OVERRIDE.match(head, flag.value_start)
+    found = _OVERRIDE.match(head(flag.value), flag.value_start)
     if found is None:
         return flag
     name = "build-arg" if found[1] == b"args." else "secret"
@@ -30,14 +29,14 @@ def as_set(flag: Given) -> Given:
 def secret_flag(flag: Given, text: bytes) -> tuple[bytes, bytes]:
     """The flag that gives a secret instead of the build argument `flag`, and its value."""
     start = flag.value_start
-    head = b"" if flag.value is None else _head(flag.value)[:start]
-    if not head.endswith(b".args."):
+    before = b"" if flag.value is None else head(flag.value)[:start]
+    if not before.endswith(b".args."):
         return b"--secret", text
-    first = head.find(b"=") + 1 if flag.joined else 0
-    return b"--set", head[first:].removesuffix(b"args.") + b"secrets+=" + text
+    first = before.find(b"=") + 1 if flag.joined else 0
+    return b"--set", before[first:].removesuffix(b"args.") + b"secrets+=" + text
 
 
-def _head(argument: Argument) -> bytes:
+def head(argument: Argument) -> bytes:
     """The literal text that the argument starts with."""
     if argument.literal is not None:
         return argument.literal

@@ -161,6 +161,11 @@ class BuildCall:
         """Give a secret that was no build argument before; without `source` the loud bare form."""
         return self.dialect.add_secret(self, id, source)
 
+    def seen_to_lack(self, variable: str) -> bool:
+        """Whether the file says which variables this build has, and not that one."""
+        known: frozenset[str] | None = getattr(self.dialect, "variables", None)
+        return known is not None and variable not in known
+
     def mend_secret(self, flag: SecretFlag) -> Sequence[Operation] | Refusal:
         """Give the secret of a flag that has a fault as it was meant."""
         from dockerfix.finding import Refusal

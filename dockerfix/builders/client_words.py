@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.builders import buildctl_flags
 from dockerfix.builders.arguments import Argument, Foreign, expand, leaves_of, resolve
 from dockerfix.builders.bake_flags import as_set
 from dockerfix.builders.clients import Client, Tables, WrapperKind, tables
@@ -279,6 +280,8 @@ class Reading:
         given, positionals, unresolved = self.flags(arguments[last + 1 :])
         if kind == "bake":
             given, positionals = [*map(as_set, given)], []
+        ctl = client.name == "buildctl"
+        given = [*map(buildctl_flags.as_docker, given)] if ctl else given
         build_args = self.build_args(given, unresolved)
         buildkit, evidence = self._buildkit(client, said, given)
         line = CommandLine(
@@ -293,7 +296,9 @@ class Reading:
             tuple(given),
             tuple(build_args),
             tuple(positionals),
-            self._situations(given, positionals, unresolved),
+            buildctl_flags.situations(given, self.command.states, self._values)
+            if ctl
+            else self._situations(given, positionals, unresolved),
             tuple(unresolved),
             buildkit,
             evidence,

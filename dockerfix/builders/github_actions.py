@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dockerfix.formats.yaml import File
 
 KIND = "github"
+NO_HOME = "an action does not know `~`"
 BUILD = re.compile(r"^(?P<action>[\w.-]+/build-push-action)@(?P<ref>.+)$")
 
 
@@ -280,6 +281,10 @@ class BuildDialect:
 
     step: ActionStep
 
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset(self.step.env.visible)
+
     def take_secret(
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
@@ -294,6 +299,8 @@ class BuildDialect:
             kind, _, rest = source.partition(":")
             if kind == "command":
                 return self._refusal(arg, "an action cannot run a command for a secret")
+            if kind == "file" and rest.startswith("~"):
+                return self._refusal(arg, NO_HOME)
             to, text = (
                 ("secret-files", f"{id}={rest}")
                 if kind == "file"
@@ -329,6 +336,8 @@ class BuildDialect:
         kind, _, rest = (source or "").partition(":")
         if kind == "command":
             return self._refusal(None, "an action cannot run a command for a secret")
+        if kind == "file" and rest.startswith("~"):
+            return self._refusal(None, NO_HOME)
         to = self.step.key("secret-files" if kind == "file" else "secrets")
         if kind == "file":
             text = f"{id}={rest}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
-from dockerfix.builders.github_actions import KIND, ActionStep, Item, lost
+from dockerfix.builders.github_actions import KIND, NO_HOME, ActionStep, Item, lost
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml_edit import MapSite
 
@@ -88,6 +88,10 @@ class BakeDialect:
 
     step: ActionStep
 
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset(self.step.env.visible)
+
     def take_secret(
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
@@ -103,9 +107,9 @@ class BakeDialect:
         target, name, value = found
         kind, _, rest = (source or "").partition(":")
         more: Sequence[Operation] = ()
-        if kind == "command":
+        if kind == "command" or (kind == "file" and rest.startswith("~")):
             return Refusal(
-                "an action cannot run a command for a secret",
+                "an action cannot run a command for a secret" if kind == "command" else NO_HOME,
                 call.path,
                 arg.span,
                 "Change it by hand.",

@@ -83,6 +83,10 @@ class RunDialect(ShellDialect):
     session: Session | None = None
     env: StepEnv | None = None
 
+    @property
+    def variables(self) -> frozenset[str] | None:
+        return None if self.env is None else frozenset(self.env.visible)
+
     @classmethod
     def of(cls, dialect: ShellDialect, session: Session, env: StepEnv) -> RunDialect:
         known = {one.name: getattr(dialect, one.name) for one in fields(ShellDialect)}

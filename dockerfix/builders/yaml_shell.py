@@ -134,6 +134,11 @@ class YamlDialect:
     def shared(self) -> tuple[Span, ...]:
         return self.inner.shared
 
+    @property
+    def variables(self) -> frozenset[str] | None:
+        found: frozenset[str] | None = getattr(self.inner, "variables", None)
+        return found
+
     def take_secret(
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:

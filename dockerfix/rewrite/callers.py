@@ -77,22 +77,36 @@ def turn(
             words = ", ".join(call.unresolved)
             found.doubts.append(Doubt("S2", f"{where}: {words} may hold further flags"))
         given = source_for(context, call, source)
+        if source is not None and source.startswith("env:") and not drop:
+            variable = source.removeprefix("env:")
+            if (give or call in found.passing) and call.seen_to_lack(variable):
+                says = f"{where}: nothing in that file is seen to set {variable}"
+                found.doubts.append(Doubt("S8", says))
         if call in found.passing:
             _turn_one(context, found, call, name, id, given, drop)
         elif give:
             _take(found, call.add_secret(id, given))
     if not context.allow_partial:
         found.holds.extend(_unseen(context, name))
-    _mentioned(context, found, name, _shown(context, found, name, id, source, drop))
+    _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
     return found
 
 
 def _shown(
-    context: Context, found: Callers, name: str, id: str, source: str | None, drop: bool
+    context: Context,
+    found: Callers,
+    name: str,
+    id: str,
+    source: str | None,
+    give: bool,
+    drop: bool,
 ) -> tuple[Place, ...]:
     """Turn the commands that are only shown; what cannot be turned stays, and is listed."""
     turned: list[Place] = []
     for call in context.documents:
+        if give and not call.passes(name):
+            added = call.add_secret(id, source_for(context, call, source))
+            found.operations.extend(() if isinstance(added, Refusal) else added)
         for arg in call.passes(name):
             given = source_for(context, call, source)
             result = call.drop(arg) if drop else call.take_secret(arg, id, given)

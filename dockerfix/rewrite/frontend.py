@@ -48,16 +48,19 @@ class Frontend:
 
 
 def frontend(dockerfile: Dockerfile, others: Iterable[Dockerfile], policy: str) -> Frontend:
-    """`policy` is `insert`, `keep` or the image to name (configuration key `syntax`)."""
+    """`policy` is `insert`, `keep` or the image to name (configuration key `syntax`), which is
+    taken for a file without `# syntax` and for one that pins too old a version."""
     directive = next((one for one in dockerfile.directives if one.name == "syntax"), None)
     if directive is None:
         if policy == "keep":
             return Frontend()
         image = common_image(others) if policy == "insert" else policy
+        if too_old(image):
+            return Frontend(env=False, why=f"the configuration names {image}")
         operation = verbs.set_syntax(dockerfile, image)
         return Frontend((operation,), unsafe=reads_differently(dockerfile, None))
     image = directive.value.split(" ")[0]
-    if knows_env(image):
+    if knows_env(image) or image == policy:
         return Frontend()
     raised = raise_image(image)
     if raised is None:
@@ -66,6 +69,11 @@ def frontend(dockerfile: Dockerfile, others: Iterable[Dockerfile], policy: str) 
     if policy == "keep":
         why = f'line {directive.line} pins {image}, and `syntax = "keep"` forbids to raise it'
         return Frontend(env=False, why=why, place=directive.span)
+    if policy != "insert" and not raised.endswith("-labs"):
+        raised = policy
+        if too_old(raised):
+            why = f"line {directive.line} pins {image}, and the configuration names {raised}"
+            return Frontend(env=False, why=why, place=directive.span)
     operation = verbs.set_syntax(dockerfile, raised)
     return Frontend((operation,), unsafe=reads_differently(dockerfile, minor(image)))
 
@@ -118,6 +126,13 @@ def knows_env(image: str) -> bool:
     if version is not None:
         return version >= ENV_SINCE
     return tag in CURRENT_TAGS and not digest
+
+
+def too_old(image: str) -> bool:
+    """Whether a frontend that the configuration names is one of Docker's from before `env=`."""
+    version = minor(image)
+    official = OFFICIAL.fullmatch(split(image)[0]) is not None
+    return official and version is not None and version < ENV_SINCE
 
 
 def raise_image(image: str) -> str | None:
