@@ -82,7 +82,8 @@ def test_generated_dockerfiles_build_as_before(engine: Engine, tmp_path: Path) -
     for at in range(numbers.start, numbers.stop, MANY):
         part = range(at, min(at + MANY, numbers.stop))
         for one in tried(part, tmp_path / str(at)):
-            fixed += "Dockerfile" in one.result.changes
+            # A value may mean something to the shell of a case, which then never built.
+            fixed += "Dockerfile" in one.result.changes and one.before["given"].code == 0
             wrong += [f"seed {one.case.seed}: {what}" for what in broken(one)]
         shutil.rmtree(tmp_path / str(at))
     assert not wrong, "\n".join(wrong)
@@ -97,8 +98,6 @@ def broken(one: Tried) -> Iterator[str]:
         if was.code != now.code:
             yield f"given: exit code {was.code} before, {now.code} after\n{tail(now)}"
         yield from different("given", was.saw, now.saw)
-        if was.code:
-            yield f"it does not build before\n{tail(was)}"
         return
     if not was.saw:
         yield "no RUN told what it saw"
