@@ -16,7 +16,9 @@ import shlex
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from dockerfix.verify.image import Image
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
 
 _SAW = re.compile(r"^#\d+ \d[\d.]* (saw .*)$", re.MULTILINE)
 _SYNTAX = re.compile(rb"\A(\xef\xbb\xbf)?#[ \t]*syntax[ \t]*=[^\n]*\n", re.IGNORECASE)
+_FAULT = re.compile(
+    r"(?:parent snapshot|content digest|lease|blob) \S+(?: does not exist)?: not found"
+)
+"""What containerd says where a build lost a race against its own clearing up."""
 _TIMEOUT = 300
 
 _DOCKER = """\
@@ -96,6 +102,7 @@ class Engine:
             raise EngineError("no docker client on PATH")
         self._client = client
         self._tags: set[str] = set()
+        self._building: dict[str, Lock] = {}
         self.version = self.docker("version", "--format", "{{.Server.Version}}").strip()
         status = self.docker("info", "--format", "{{.DriverStatus}}")
         self.composes = self._ask("compose", "version").returncode == 0
@@ -150,6 +157,24 @@ class Engine:
         tools.mkdir()
         self._write_tool(tools / "docker", self._wrapped_client(bases))
         self._write_tool(tools / "sudo", _SUDO)
+        with ExitStack() as held:
+            # Two projects that name one image must not find each other's.
+            for tag in sorted(set(images)):
+                held.enter_context(self._building.setdefault(tag, Lock()))
+            built = self._run(command, folder, scratch, environment, images)
+            if built.code and _FAULT.search(built.log):
+                built = self._run(command, folder, scratch, environment, images)
+        return built
+
+    def _run(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        scratch: Path,
+        environment: Mapping[str, str],
+        images: Sequence[str],
+    ) -> Built:
+        tools = scratch / "bin"
         old = {tag: self._identity(tag) for tag in images}
         self._tags.update(images)
         done = subprocess.run(
