@@ -88,3 +88,37 @@ def test_it_is_given_as_it_was_meant(tmp_path: Path, script: bytes, becomes: byt
 def test_what_may_be_right_is_left_alone(tmp_path: Path, script: bytes) -> None:
     done = rewrite(tmp_path, MOUNTS, script + b"\n")
     assert not [one for one in done.result.findings if one.finding.name == PASS]
+
+
+WORKFLOW = """on: push
+jobs:
+  image:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - run: {run}
+"""
+BUILD = "docker build --secret id=TOKEN,env=TOKEN ."
+
+
+@pytest.mark.parametrize(
+    ("workflow", "wrong"),
+    [
+        (WORKFLOW.format(run=BUILD), True),
+        (WORKFLOW.format(run="TOKEN=x " + BUILD), False),
+        (WORKFLOW.format(run=". ./env && " + BUILD), False),
+        (WORKFLOW.format(run="read TOKEN < t; export TOKEN; " + BUILD), False),
+        (WORKFLOW.format(run="sh -c '" + BUILD + "'"), False),
+        (WORKFLOW.format(run=BUILD) + "        env: {TOKEN: x}\n", False),
+        ("env: {TOKEN: x}\n" + WORKFLOW.format(run=BUILD), False),
+        (WORKFLOW.format(run=BUILD) + "      - run: echo TOKEN=x >> $GITHUB_ENV\n", False),
+        (WORKFLOW.format(run=BUILD).replace("ubuntu-latest", "builder"), False),
+        (WORKFLOW.format(run=BUILD).replace("actions/checkout@v4", "a/vault@v1"), False),
+        (WORKFLOW.format(run=BUILD).replace("env=TOKEN", "env=GITHUB_SHA"), False),
+    ],
+)
+def test_a_step_has_what_env_gives_it(tmp_path: Path, workflow: str, wrong: bool) -> None:
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / ".github/workflows/a.yml").write_text(workflow)
+    done = rewrite(tmp_path, MOUNTS, b"echo\n", unsafe=False)
+    assert bool([one for one in done.result.findings if one.finding.name == PASS]) == wrong

@@ -197,6 +197,7 @@ class _Job:
     # -- scripts ----------------------------------------------------------------
 
     def _run(self, step: Map) -> Iterator[BuildCall]:
+        from dockerfix.builders import github_unset
         from dockerfix.builders.github_env import StepEnv
         from dockerfix.builders.github_run import RunDialect, Runner, session_of, variables
         from dockerfix.builders.yaml_shell import (
@@ -224,7 +225,10 @@ class _Job:
         for call, dialect in found:
             inner = RunDialect.of(dialect, session, env)
             args = tuple(inner.build_arg(given) for given in inner.line.build_args)
-            call = replace(call, dialect=YamlDialect(inner, session, inner.extra), args=args)
+            job = github_unset.Job(self.file, self.places[0])
+            secrets = tuple(github_unset.judged(one, inner, env, job) for one in call.secrets)
+            placed = YamlDialect(inner, session, inner.extra)
+            call = replace(call, dialect=placed, args=args, secrets=secrets)
             call = replace(
                 call,
                 cwd=self._here(call.cwd) if call.cwd else call.cwd,

@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.call import BuildArg, Value
+from dockerfix.builders import github_unset
+from dockerfix.builders.call import BuildArg, SecretFlag, Value
 from dockerfix.builders.github_scope import EXPRESSION, Scope, inner
 from dockerfix.builders.shell_dialect import ShellDialect
 from dockerfix.builders.shell_values import Host, Plan, Substitution
@@ -120,6 +121,12 @@ class RunDialect(ShellDialect):
             )
         name = self.env.name_for(given.name, text.decode("utf-8", "surrogateescape"))
         return name if isinstance(name, Refusal) else Plan(name)
+
+    def give_variable(self, flag: SecretFlag) -> Sequence[Operation] | Refusal | None:
+        """What the step's `env:` needs for a secret whose variable nothing sets."""
+        if self.env is None or flag.fault is None or flag.fault.kind != github_unset.KIND:
+            return None
+        return github_unset.mend(flag, self.env)
 
     def extra(self, arg: BuildArg) -> Sequence[Operation] | Refusal:
         """What the step's `env:` needs beside the change in the script."""

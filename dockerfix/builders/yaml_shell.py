@@ -160,7 +160,9 @@ class YamlDialect:
         return self._placed(self.inner.add_ssh(call, value))
 
     def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.mend_secret(call, flag))
+        own = getattr(self.inner, "give_variable", None)
+        given: Sequence[Operation] | Refusal | None = own(flag) if own is not None else None
+        return self._placed(self.inner.mend_secret(call, flag)) if given is None else given
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._placed(self.inner.drop(call, arg))
