@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BOM = b"\xef\xbb\xbf"
 
@@ -35,6 +38,17 @@ class Span(NamedTuple):
 
     def shifted(self, by: int) -> Span:
         return Span(self.start + by, self.end + by)
+
+
+def united(spans: Iterable[Span]) -> list[Span]:
+    """The same bytes as spans that neither overlap nor touch, in order."""
+    found: list[Span] = []
+    for span in sorted(spans):
+        if found and span.start <= found[-1].end:
+            found[-1] = Span(found[-1].start, max(found[-1].end, span.end))
+        else:
+            found.append(span)
+    return found
 
 
 class Position(NamedTuple):

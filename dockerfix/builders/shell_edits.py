@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dockerfix.edits import Edit, Operation
 from dockerfix.shell.nodes import FOREIGN
-from dockerfix.source import Source, Span
+from dockerfix.source import Source, Span, united
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -160,7 +160,7 @@ class ShellSite:
         cuts = [
             site.projection.host_span(cut) for site in removed for cut in site._cuts(removed[site])
         ]
-        edits += [Edit(cut, b"") for cut in _united(cuts)]
+        edits += [Edit(cut, b"") for cut in united(cuts)]
         return edits
 
     def _keep(self, keep: Keep, names: Sequence[str]) -> list[Edit]:
@@ -222,7 +222,7 @@ class ShellSite:
                 cuts.append(Span(self._back(region.start), region.end))
             else:
                 cuts.append(Span(region.start, after))
-        return _united(cuts)
+        return united(cuts)
 
     def _cuts_between(self, removed: Sequence[Span]) -> list[Span]:
         text = self.projection.text
@@ -270,17 +270,6 @@ class ShellSite:
             else:
                 break
         return at
-
-
-def _united(cuts: Iterable[Span]) -> list[Span]:
-    """The same bytes, as spans that do not overlap."""
-    found: list[Span] = []
-    for cut in sorted(cuts):
-        if found and cut.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, cut.end))
-        else:
-            found.append(cut)
-    return found
 
 
 # -- values -------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dockerfix.rewrite.commands import BLANKS
 from dockerfix.rewrite.key_handling import Unclear
 from dockerfix.rewrite.moved import script_of
-from dockerfix.source import Span
+from dockerfix.source import Span, united
 from dockerfix.syntax import verbs
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def take_out(
         spans += [text.projection.host_span(cut) for cut in _cuts(run, text, gone)]
     return [
         verbs.replace(context.dockerfile, run, span, b"", order=order)
-        for span in _united(sorted(spans))
+        for span in united(sorted(spans))
     ]
 
 
@@ -97,13 +97,3 @@ def _cuts(run: Run, script: Script, units: Iterable[Unit]) -> list[Span]:
     if lead:
         cuts.append(Span(len(text) - len(text.lstrip(BLANKS)), lead))
     return cuts
-
-
-def _united(cuts: list[Span]) -> list[Span]:
-    found: list[Span] = []
-    for cut in cuts:
-        if found and cut.start <= found[-1].end:
-            found[-1] = Span(found[-1].start, max(found[-1].end, cut.end))
-        else:
-            found.append(cut)
-    return found
