@@ -127,6 +127,8 @@ def test_two_mistakes_at_once_end_well(tmp_path: Path) -> None:
         # Of a list that goes on after a failure, or in the background, nobody knows what was meant.
         (b" TOKEN=$(cat /run/secrets/TOKEN) mkdir x || curl -u $TOKEN h", None),
         (b" ! TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h", None),
+        # It would print the secret.
+        (b" TOKEN=$(cat /run/secrets/TOKEN) echo $TOKEN", None),
         (b" A=1 TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h", None),
         (
             b" cd /x && TOKEN=$(cat /run/secrets/TOKEN) mkdir x && curl -u $TOKEN h",
@@ -156,6 +158,20 @@ def test_two_variables_of_one_run_go_together(tmp_path: Path) -> None:
         b"RUN --mount=type=secret,id=A,env=NPM_TOKEN --mount=type=secret,id=B,env=B npm ci",
         b"RUN --mount=type=secret,id=B,env=B curl -u $B h",
     ]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        MOUNT + b" export TOKEN=$(cat /run/secrets/TOKEN)\n",
+        MOUNT + b",env=TOKEN npm ci\n",
+        b"RUN --mount=type=secret,id=A,env=A npm ci\n",
+    ],
+)
+def test_what_only_prints_a_secret_does_not_get_it(tmp_path: Path, first: bytes) -> None:
+    call = b"docker build --secret id=A,env=A --secret id=TOKEN,env=TOKEN .\n"
+    done = rewrite(tmp_path, first + b"RUN echo $TOKEN\nRUN curl -u $TOKEN h\n", call)
+    assert done.lines(b"RUN")[-2:] == [b"RUN echo $TOKEN", MOUNT + b",env=TOKEN curl -u $TOKEN h"]
 
 
 def test_an_old_frontend_gets_the_old_spelling(tmp_path: Path) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.edits import Safety
-from dockerfix.rewrite.mounts import Given, finding, may_read_file, secret_mounts, with_frontend
+from dockerfix.rewrite.mounts import (
+    Given,
+    finding,
+    may_read_file,
+    secret_mounts,
+    shows,
+    with_frontend,
+)
 from dockerfix.shell.words import is_name
 from dockerfix.syntax import make, verbs
 
@@ -50,8 +57,9 @@ class MountNotRead:
 
     def wants_variable(self, context: Context, given: Given, why: str) -> Finding:
         """`$TOKEN` behind a mount that only makes a file."""
-        bound = given.id in context.model.environment(given.run)
         needs = with_frontend(context)
+        bound = given.id in context.model.environment(given.run)
+        held = bound or not needs.env or shows(context, given.run, given.id)
         mount = given.mount
         text = make.mount(id=given.id, env=given.id, required=_required(mount.options) or None)
         operations = (
@@ -66,8 +74,9 @@ class MountNotRead:
             message=f"the secret {given.id} is mounted as a file, and read as a variable: {why}",
             reason=f"without `env=` the mount sets no variable: ${given.id} is empty here, and the "
             f"file {given.file} is not read",
-            help=f"write `env={given.id}` into the mount, which this fix does",
-            operations=() if bound or not needs.env else operations,
+            help=f"write `env={given.id}` into the mount"
+            + ("" if held else ", which this fix does"),
+            operations=() if held else operations,
         )
 
     def unnamed(self, context: Context, given: Given) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.finding import Place
-from dockerfix.rewrite.mounts import finding, give_variable, with_frontend
+from dockerfix.rewrite.mounts import finding, give_variable, shows, with_frontend
 from dockerfix.rewrite.shell_loads import command_of, exportable, loads, missed, only_loads
 from dockerfix.source import Span
 from dockerfix.syntax import verbs
@@ -58,7 +58,8 @@ class SecretGoneBeforeUse:
             reason="each RUN is a shell of its own: what it exports, no later RUN and no container has",
             help=f"mount the secret where {load.name} is read: "
             f"`--mount=type=secret,id={load.given.id},env={load.name}`"
-            + (", which this fix does" if operations else ""),
+            + (", which this fix does" if operations else "")
+            + ("" if readers else "; what containers need is given to them when they start"),
             operations=operations,
             related=tuple(
                 Place(context.path, run.keyword_span, f"this RUN may read {load.name}")
@@ -70,7 +71,7 @@ class SecretGoneBeforeUse:
         """`X=$(cat /run/secrets/x) first && second`."""
         own = command_of(load)
         operations: tuple[Operation, ...] = ()
-        if own is not None and exportable(load):
+        if own is not None and exportable(load) and not shows(context, load.run, load.name):
             at = load.script.projection.host(own.words[0].span.start)
             text = f"&& export {load.name} && ".encode()
             operations = (verbs.replace(context.dockerfile, load.run, Span(at, at), text),)
@@ -100,5 +101,6 @@ def wanting(context: Context, load: Load) -> Iterator[Run]:
         if any(one.env == load.name for one in run.mounts):
             continue
         reading = context.reader.reading(run, load.name)
-        if reading.reads and context.reader.needs(run, load.name):
+        needs = reading.reads and context.reader.needs(run, load.name)
+        if needs and not shows(context, run, load.name):
             yield run

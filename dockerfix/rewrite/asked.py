@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.predefined import is_control
 from dockerfix.rewrite.frontend import official
-from dockerfix.rewrite.mounts import alike, secret_mounts
+from dockerfix.rewrite.mounts import alike, secret_mounts, shows
 from dockerfix.shell.words import is_name
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def readers(context: Context, flag: SecretFlag) -> tuple[str, tuple[Run, ...]]:
                 continue
             reading = context.reader.reading(run, name)
             plain = [one for one in reading.uses if not (one.assigned_before or one.operator)]
+            if shows(context, run, name):
+                continue
             if reading.reading.how == "explicit" and plain and not reading.optional:
                 found.append(run)
         if found:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Fix, Operation, Safety
 from dockerfix.finding import Finding, Place, Severity
+from dockerfix.model.taint import SHOWN
 from dockerfix.model.tools import started, table
 from dockerfix.rewrite.forms import FOLDER, file_path
 from dockerfix.rewrite.frontend import Frontend, frontend
@@ -107,6 +108,11 @@ def may_read_file(context: Context, run: Run, path: str) -> bool:
                 if blind and not INSTALLS.intersection(one.words[:1]):
                     return True
     return run.exec_form and not context.reader.scripts(run)
+
+
+def shows(context: Context, run: Run, name: str) -> bool:
+    """Whether the RUN would print the variable: it shall not get a secret that it had not."""
+    return any(one.kind in SHOWN for one in context.reader.reading(run, name).every_leak)
 
 
 def give_variable(
