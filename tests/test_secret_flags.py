@@ -115,6 +115,12 @@ BUILD = "docker build --secret id=TOKEN,env=TOKEN ."
         (WORKFLOW.format(run=BUILD).replace("ubuntu-latest", "builder"), False),
         (WORKFLOW.format(run=BUILD).replace("actions/checkout@v4", "a/vault@v1"), False),
         (WORKFLOW.format(run=BUILD).replace("env=TOKEN", "env=GITHUB_SHA"), False),
+        # The name is a value that is not known here.
+        (
+            "env: {NAME: '${{ secrets.NAME }}'}\n"
+            + WORKFLOW.format(run=BUILD).replace("env=TOKEN", "env=$NAME"),
+            False,
+        ),
     ],
 )
 def test_a_step_has_what_env_gives_it(tmp_path: Path, workflow: str, wrong: bool) -> None:

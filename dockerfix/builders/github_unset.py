@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dockerfix.builders.call import Fault, SecretFlag
 from dockerfix.builders.github_env import OWN
 from dockerfix.finding import Refusal
+from dockerfix.shell.words import is_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +64,8 @@ def judged(flag: SecretFlag, dialect: ShellDialect, env: StepEnv, job: Job) -> S
     name = flag.source.removeprefix("env:")
     line = dialect.line
     if flag.fault is not None or name == flag.source or name in env.visible or line.nested:
+        return flag
+    if not is_name(name):
         return flag
     if name in {one.name for one in line.command.prefix} | set(line.environment):
         return flag
