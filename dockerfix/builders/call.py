@@ -66,9 +66,13 @@ class Fault(NamedTuple):
     mended: str = ""
 
     @property
-    def quiet(self) -> bool:
-        """Whether the client takes it all the same."""
-        return self.kind not in ("no-id", "undefined")
+    def effect(self) -> str:
+        """What the client makes of it, as a clause."""
+        if self.kind in ("id", "src", "source"):
+            return "the build stops, and its message shows the value"
+        if self.kind in ("no-id", "undefined"):
+            return "the build stops"
+        return "the build goes on, and the RUN gets nothing, or something else"
 
 
 class SecretFlag(NamedTuple):

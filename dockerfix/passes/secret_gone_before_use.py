@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.finding import Place
-from dockerfix.rewrite.mounts import finding, give_variable, shows, with_frontend
+from dockerfix.rewrite.mounts import finding, give_variable, has_variable, shows, with_frontend
 from dockerfix.rewrite.shell_loads import command_of, exportable, loads, missed, only_loads
 from dockerfix.source import Span
 from dockerfix.syntax import verbs
@@ -98,7 +98,7 @@ def wanting(context: Context, load: Load) -> Iterator[Run]:
             continue
         if stage not in its.chain or load.name in context.model.environment(run):
             continue
-        if any(one.env == load.name for one in run.mounts):
+        if has_variable(run, load.name):
             continue
         reading = context.reader.reading(run, load.name)
         needs = reading.reads and context.reader.needs(run, load.name)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.rewrite.forms import FOLDER, file_path, rights
-from dockerfix.rewrite.mounts import files_read, finding, secret_mounts, shows, with_frontend
+from dockerfix.rewrite.mounts import (
+    files_read,
+    finding,
+    has_variable,
+    secret_mounts,
+    shows,
+    with_frontend,
+)
 from dockerfix.shell.words import is_name
 from dockerfix.syntax import make, verbs
 
@@ -63,14 +70,12 @@ class SecretReadWithoutMount:
     def variables(self, context: Context, run: Run) -> Iterator[Finding]:
         """`$X` where only other RUNs mount `env=X`, or the secret X, and nothing else sets it."""
         environment = context.model.environment(run)
-        mine = {one.env for one in run.mounts}
-        files = {one.id for one in run.mounts}
         others = [one for one in secret_mounts(context) if one.run is not run]
         # A file whose id is written in capitals is taken for a variable of that name.
         found = {one.id: one.id for one in others if is_name(one.id) and one.id.isupper()}
         found |= {one.env: one.id for one in others if one.env}
         for name, id in found.items():
-            if name in mine or name in environment or (name == id and id in files):
+            if name in environment or has_variable(run, name):
                 continue
             reading = context.reader.reading(run, name)
             uses = [use for use in reading.uses if not use.assigned_before and not use.operator]

@@ -46,9 +46,7 @@ class SecretWronglyGiven:
             severity=Severity.WARNING,
             safety=Safety.UNSAFE if fix is not None else Safety.MANUAL,
             message=fault.says,
-            reason="a RUN that mounts the secret gets nothing, or something else"
-            if fault.quiet
-            else "the build stops at such a flag",
+            reason=fault.effect,
             help="give it as it is meant" + (", which this fix does" if fix is not None else ""),
             residual="none",
             fix=fix,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.model.predefined import is_control
 from dockerfix.rewrite.frontend import official
-from dockerfix.rewrite.mounts import alike, secret_mounts, shows
+from dockerfix.rewrite.mounts import alike, has_variable, secret_mounts, shows
 from dockerfix.shell.words import is_name
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def readers(context: Context, flag: SecretFlag) -> tuple[str, tuple[Run, ...]]:
             continue
         found = []
         for run in context.runs:
-            if name in context.model.environment(run) or any(o.env == name for o in run.mounts):
+            if name in context.model.environment(run) or has_variable(run, name):
                 continue
             reading = context.reader.reading(run, name)
             plain = [one for one in reading.uses if not (one.assigned_before or one.operator)]

@@ -110,6 +110,11 @@ def may_read_file(context: Context, run: Run, path: str) -> bool:
     return run.exec_form and not context.reader.scripts(run)
 
 
+def has_variable(run: Run, name: str) -> bool:
+    """Whether a mount of the RUN sets the variable, or shall: a file of that id is to become it."""
+    return any(one.type == "secret" and name in (one.env, one.id) for one in run.mounts)
+
+
 def shows(context: Context, run: Run, name: str) -> bool:
     """Whether the RUN would print the variable: it shall not get a secret that it had not."""
     return any(one.kind in SHOWN for one in context.reader.reading(run, name).every_leak)

@@ -101,7 +101,7 @@ def missed(load: Load) -> str:
     later = [
         one
         for one in load.script.commands
-        if one.statement == own.statement
+        if own.statement.contains(one.span)
         and one.span.start > own.span.end
         and one.words
         and "substitution" not in one.context
