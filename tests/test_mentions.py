@@ -57,9 +57,32 @@ jobs:
     ".drone.yml": "steps:\n- settings:\n    build_args_from_env:\n    - NPM_TOKEN\n",
     "odd.file": "docker build --build-arg NPM_TOKEN=x .\n",
     "build.sh": "#!/bin/sh\nsomething docker build \\\n  --build-arg NPM_TOKEN=x .\n",
+    ".github/workflows/elgohr.yml": "    - uses: a/b@v5\n      with:\n        buildargs: VERSION,NPM_TOKEN\n",
+    ".github/workflows/argument.yml": "    - uses: a/b@v1\n      with:\n        buildArguments: |\n          A=1\n          NPM_TOKEN=x\n",
+    ".github/workflows/extra.yml": "    - uses: a/b@v8\n      with:\n        build_extra_args: >\n          --build-arg=NPM_TOKEN=x\n",
+    ".github/workflows/elsewhere.yml": "jobs:\n  b:\n    uses: o/w/.github/workflows/d.yml@v1\n    secrets:\n      DOCKER_BUILD_ARGS: |\n        A=1\n        NPM_TOKEN=${{ secrets.T }}\n",
+    ".github/workflows/output.yml": '      - run: |\n          echo "build_args=NPM_TOKEN=$T" >> $GITHUB_OUTPUT\n',
+    "jenkins/jenkinsfile": "sh '''\n docker build --build-arg NPM_TOKEN=$NPM_TOKEN .\n'''\n",
+    "release.gvy": "x(dockerBuildArgs: [NPM_TOKEN: t])\n",
+    "werf.yaml": 'image: a\ndockerfile: Dockerfile\nargs:\n  NPM_TOKEN: {{ env "T" }}\n',
+    "okteto.yml": "build:\n  api:\n    context: .\n    args:\n      - NPM_TOKEN=$T\n",
+    "copilot/api/manifest.yml": "image:\n  build:\n    args:\n      NPM_TOKEN: x\n",
+    ".do/app.yaml": "services:\n- dockerfile_path: Dockerfile\n  envs:\n  - key: NPM_TOKEN\n    scope: RUN_AND_BUILD_TIME\n",
+    "ci/concourse.yml": "  config:\n    params:\n      BUILD_ARG_NPM_TOKEN: ((npm-token))\n",
+    "index.ts": "import * as docker from '@pulumi/docker';\nnew docker.Image('a', { build: { args: { NPM_TOKEN: t } } });\n",
+    "build.gradle.kts": 'buildArgs.put("NPM_TOKEN", t)\n',
+    "Procfile.sh": "heroku container:push --arg A=1,NPM_TOKEN=$T web\n",
+    ".drone.jsonnet": "settings: { build_args: ['NPM_TOKEN=x'] }\n",
+    ".drone.star": "'settings': {'build_args_from_env': ['NPM_TOKEN']}\n",
+    "tekton.yaml": "apiVersion: tekton.dev/v1\nspec:\n  params:\n  - name: BUILD_ARGS\n    value:\n    - NPM_TOKEN=$(params.T)\n",
+    "hash.ps1": "$buildArgs = @{ NPM_TOKEN = $t }\n",
 }
 
 SILENT = {
+    "empty.sh": 'BUILD_ARGS=""\nNPM_TOKEN=x npm publish\n',
+    "empty.mk": "BUILD_ARGS =\nNPM_TOKEN ?= x\n",
+    "targets.json": '{"buildTargets": {"NPM_TOKEN": 1}}',
+    "pulumi.ts": "import '@pulumi/docker';\nconst a = { env: { NPM_TOKEN: t } };\n",
     ".github/workflows/publish.yml": """\
 jobs:
   b:

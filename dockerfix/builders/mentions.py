@@ -27,7 +27,11 @@ Kind = Literal["executable", "prose", "unknown-caller"]
 NEAR = 15
 """How many lines from a name to `--build-arg` count as near in a program."""
 
-_FLAG = rb"build[-_]arg[\s'\"`,=:\\+\[\](-]{1,80}(?:[frbuFRBU]{1,2}['\"])?"
+_FLAG = (
+    rb"(?:build[-_]arg[\s'\"`,=:\\+\[\](-]{1,80}|"
+    rb"(?i:build[-_]args)(?:[ \t'\"`,=:\[\](]|\\?\n[ \t]*(?:-[ \t]+|values?:|default:)){1,80})"
+    rb"(?:[frbuFRBU]{1,2}['\"])?"
+)
 _COMPUTED = re.compile(rb"--build-arg(?:[= \t]|\s*\\\r?\n\s*)+[\"']?\$")
 _FLAG_NEAR = re.compile(rb"build[-_]?args?\b|\bbuildargs?\b", re.I)
 _SAID = re.compile(rb"^[\t @+-]*(?:echo|printf|info|log\w*|warn\w*|error|usage|say|print)\b")
@@ -73,6 +77,7 @@ class Holder:
 
 class Table(NamedTuple):
     holders: tuple[Holder, ...]
+    before: bytes
     prose: tuple[str, ...]
     never: tuple[str, ...]
 
@@ -124,7 +129,8 @@ def table() -> Table:
         )
         for one in read["holder"]
     )
-    return Table(holders, tuple(read["prose"]), tuple(read["never"]))
+    before = "|".join(read["before"]).encode()
+    return Table(holders, before, tuple(read["prose"]), tuple(read["never"]))
 
 
 def _files(workspace: Workspace) -> tuple[str, ...]:
@@ -149,7 +155,8 @@ def _read(workspace: Workspace, path: str) -> bytes:
 
 def _in_file(path: str, data: bytes, raw: bytes, covered: list[Span]) -> Iterator[Mention]:
     name = raw.decode("utf-8", "surrogateescape")
-    flag = re.compile(_FLAG + _word(raw))
+    given = rb"(?:" + table().before + rb")" + re.escape(raw) + rb"(?![A-Za-z0-9_])"
+    flag = re.compile(rb"(?:" + _FLAG + _word(raw) + rb"|" + given + rb")")
     holder = next((one for one in table().holders if one.holds(path, data)), None)
     prose = any(matches(path, pattern) for pattern in table().prose)
     if prose and (holder is None or not holder.shebang):
@@ -188,29 +195,32 @@ def _tail(hit: re.Match[bytes], raw: bytes) -> Span:
 
 def _passed(holder: Holder, data: bytes, raw: bytes) -> Iterator[Span]:
     """Where `keys` of the holder are followed by the name."""
-    keys = b"|".join(re.escape(key.encode()) for key in holder.keys)
-    if holder.form == "yaml" and keys:
+    keys = rb"(?i:" + b"|".join(map(_key, holder.keys)) + rb")"
+    if holder.form == "yaml":
         for hit in re.finditer(_word(raw), data):
             if _yaml_passes(holder, data, hit.start()):
                 yield Span(*hit.span())
         set_flag = rb"\.args\." + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(set_flag, data))
-    elif holder.form == "braces" and keys:
-        opening = (
-            rb"(?<![\w-])(?:" + keys + rb")[\"']?\s*(?:=>|:=|[:=(])?\s*(?:[^\n{;]{0,60}?\{|[\[(])"
-        )
+    elif holder.form == "braces":
+        opening = rb"(?<![\w-])" + keys + rb"[\"']?\s*(?:=>|:=|[:=(])?\s*(?:[^\n{;]{0,60}?\{|[\[(])"
         for key in re.finditer(opening, data):
             yield from _named(data, key.end() - 1, _closed(data, key.end() - 1), raw)
-        called = rb"(?<![\w-])(?:" + keys + rb")\(\s*[\"']" + _word(raw)
+        called = rb"(?<![\w-])" + keys + rb"(?:\.\w+)?\(\s*[\"']" + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(called, data))
-    elif holder.form == "toml" and keys:
-        for key in re.finditer(rb"^[ \t]*\[(?:" + keys + rb")\][^\n]*\n", data, re.M):
+    elif holder.form == "toml":
+        for key in re.finditer(rb"^[ \t]*\[" + keys + rb"\][^\n]*\n", data, re.M):
             following = re.compile(rb"^[ \t]*\[", re.M).search(data, key.end())
             yield from _named(data, key.end(), following.start() if following else len(data), raw)
-    elif holder.form == "xml" and keys:
+    elif holder.form == "xml":
         for key in re.finditer(rb"<(" + keys + rb")>", data):
             close = data.find(b"</" + key[1] + b">", key.end())
             yield from _named(data, key.end(), close if close >= 0 else len(data), raw)
+
+
+def _key(pattern: str) -> bytes:
+    """A glob over a key as an expression."""
+    return rb"[\w-]*".join(re.escape(one.encode()) for one in pattern.split("*"))
 
 
 def _named(data: bytes, start: int, end: int, raw: bytes) -> Iterator[Span]:
@@ -235,7 +245,8 @@ def _yaml_passes(holder: Holder, data: bytes, at: int) -> bool:
 
 def _wanted(holder: Holder, keys: list[str]) -> bool:
     return any(
-        key in holder.keys and (not holder.below or holder.below in keys[index + 1 :])
+        any(fnmatchcase(key.lower(), one.lower()) for one in holder.keys)
+        and (not holder.below or holder.below in keys[index + 1 :])
         for index, key in enumerate(keys)
     )
 
