@@ -757,3 +757,161 @@ def test_a_second_look_finds_the_same_builds_and_no_argument() -> None:
     assert [one.tool for one in again] == ["docker build", "docker/build-push-action"]
     assert not any(one.args for one in again)
     assert [secret.id for one in again for secret in one.secrets] == ["X", "X"]
+
+
+ACTION_FILE = ".github/actions/image/action.yml"
+HANDING = """
+    inputs:
+      context: {default: .}
+      args: {required: false}
+      hidden: {required: false}
+    runs:
+      using: composite
+      steps:
+        - uses: docker/build-push-action@v6
+          with:
+            context: ${{ inputs.context }}
+            build-args: ${{ inputs.args }}
+            secrets: ${{ inputs.hidden }}
+    """
+USING = """
+    - uses: ./.github/actions/image
+      with:
+        context: api
+        args: |
+          A=1
+          # B=2
+          X=${{ secrets.X }}
+    """
+WORKFLOW_CALL = """
+    on:
+      workflow_call:
+        inputs:
+          file: {type: string}
+        secrets:
+          args: {required: false}
+          hidden: {required: false}
+    jobs:
+      image:
+        runs-on: ubuntu-latest
+        steps:
+          - uses: docker/build-push-action@v6
+            with:
+              file: ${{ inputs.file }}
+              build-args: ${{ secrets.args }}
+              secrets: |
+                other=1
+                ${{ secrets.hidden }}
+    """
+CALLED = ".github/workflows/image.yml"
+CALLING = """
+    on: push
+    jobs:
+      image:
+        strategy:
+          matrix:
+            app: [api, worker]
+        uses: ./.github/workflows/image.yml
+        with:
+          file: ${{ matrix.app }}/Dockerfile
+        secrets:
+          args: |
+            X=${{ secrets.X }}
+    """
+
+
+def test_a_user_of_an_action_gives_the_secret_to_its_input() -> None:
+    before = steps(USING)
+    others = {ACTION_FILE: dedent(HANDING).encode()}
+    (call,) = calls(github, WORKFLOW, before, {ACTION_FILE: HANDING})
+    assert (call.context, call.buildkit, call.unresolved) == ("api", "yes", ())
+    assert [arg.name for arg in call.args] == ["A", "X"]
+    after, refusals = turned(github, WORKFLOW, before.encode(), others, names=("X",))
+    assert not refusals
+    given = yaml.safe_load(after[WORKFLOW])["jobs"]["build"]["steps"][0]["with"]
+    assert given == {
+        "context": "api",
+        "args": "A=1\n# B=2\n",
+        "hidden": "X=${{ secrets.X }}\n",
+    }
+
+
+def test_the_action_itself_is_no_second_build() -> None:
+    others = {WORKFLOW: steps(USING)}
+    assert calls(github, ACTION_FILE, HANDING, others) == []
+    (alone,) = calls(github, ACTION_FILE, HANDING)
+    assert alone.unresolved == ("${{ inputs.args }}",)
+
+
+def test_a_called_workflow_gets_the_secret_in_its_secrets() -> None:
+    found = calls(github, WORKFLOW, CALLING, {CALLED: WORKFLOW_CALL})
+    assert [call.dockerfile_argument for call in found] == ["api/Dockerfile", "worker/Dockerfile"]
+    assert {secret.id for call in found for secret in call.secrets} == {"other"}
+    before = dedent(CALLING).encode()
+    after, refusals = turned(github, WORKFLOW, before, {CALLED: dedent(WORKFLOW_CALL).encode()})
+    assert not refusals
+    job = yaml.safe_load(after[WORKFLOW])["jobs"]["image"]
+    assert job["secrets"] == {"hidden": "X=${{ secrets.X }}\n"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("            ${{ secrets.hidden }}\n", "", "has no input that it hands on to `secrets`"),
+        ("      hidden: {required: false}\n", "", "has no input that it hands on to `secrets`"),
+        ("args: {required: false}", "args: {required: true}", "must be given `args`"),
+    ],
+)
+def test_what_a_called_workflow_cannot_take(old: str, new: str, reason: str) -> None:
+    called = dedent(WORKFLOW_CALL)
+    assert old in called
+    before = dedent(CALLING).encode()
+    after, refusals = turned(github, WORKFLOW, before, {CALLED: called.replace(old, new).encode()})
+    assert after[WORKFLOW] == before
+    assert all(reason in one.reason for one in refusals)
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "file"),
+    [
+        ("buildargs: A,X", ["A", "X"], None),
+        ("build_args: A=1,X=2\n    dockerfile: api/Dockerfile", ["A", "X"], "api/Dockerfile"),
+        ("build_extra_args: --build-arg A=1 --build-arg=X", ["A", "X"], None),
+        ("build-args: |\n      A=1\n      X=${{ secrets.X }}", ["A", "X"], None),
+        ('buildArgs: \'{"A": "1", "X": "2"}\'', ["A", "X"], None),
+    ],
+)
+def test_another_action_that_builds_holds_back(
+    given: str, names: list[str], file: str | None
+) -> None:
+    (call,) = found(f"- uses: example/image@v3\n  with:\n    {given}\n")
+    assert [arg.name for arg in call.args] == names
+    assert (call.tool, call.dockerfile_argument) == ("example/image@v3", file)
+    assert call.refusal is not None
+    assert "`example/image@v3` gets build arguments" in call.refusal.reason
+
+
+def test_the_inputs_of_an_action_come_from_each_of_its_users() -> None:
+    action = """
+        inputs:
+          app: {required: true}
+        runs:
+          using: composite
+          steps:
+            - uses: docker/build-push-action@v6
+              with:
+                context: ${{ inputs.app }}
+                build-args: X=1
+        """
+    using = """
+        on: push
+        jobs:
+          image:
+            strategy: {matrix: {app: [api, worker]}}
+            runs-on: ubuntu-latest
+            steps:
+              - uses: ./.github/actions/image
+                with: {app: "services/${{ matrix.app }}"}
+        """
+    built = calls(github, ACTION_FILE, action, {WORKFLOW: using})
+    assert [call.context for call in built] == ["services/api", "services/worker"]

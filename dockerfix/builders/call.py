@@ -119,7 +119,7 @@ class BuildCall:
     the one in which the call stands. `composed` is what it says of the compose files
     that it reads; `through` the one that says what this call builds, and what it passes beside its
     flags. `companions` are other Dockerfiles that the same command gives its arguments to. `inline` is a Dockerfile
-    that stands in the file itself.
+    that stands in the file itself. `part`: other calls say what else the same build is given.
     """
 
     kind: str
@@ -150,6 +150,7 @@ class BuildCall:
     through: str = ""
     companions: tuple[str, ...] = ()
     inline: Inline | None = None
+    part: bool = False
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

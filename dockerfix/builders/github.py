@@ -8,6 +8,7 @@ take. The text of `run:` is shell, read where the runner's shell is one.
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -36,7 +37,7 @@ def claims(path: str, head: bytes) -> bool:
 
 def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> Iterable[BuildCall]:
     """The build calls of one workflow or action (path relative to the workspace root)."""
-    if not mentions_build(data) and b"image:" not in data:
+    if not mentions_build(data) and b"image:" not in data and not _hands(data):
         return
     from dockerfix.builders.github_scope import Scope, tree
 
@@ -53,6 +54,13 @@ def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> It
             yield call
 
 
+def _hands(data: bytes) -> bool:
+    """Whether the file may give something to a build elsewhere, or in a file beside it."""
+    return b"uses:" in data and (
+        b"./" in data or re.search(rb"build[-_]?arg", data, re.I) is not None
+    )
+
+
 def _calls(scope: Scope) -> Iterator[BuildCall]:
     file, root = scope.file, scope.file.root
     if file.get(root, "runs") is not None:
@@ -66,10 +74,16 @@ def _calls(scope: Scope) -> Iterator[BuildCall]:
 
 def _in_job(scope: Scope, job: Node | None, root: Node | None) -> Iterator[BuildCall]:
     from dockerfix.builders.github_scope import combinations
+    from dockerfix.builders.github_uses import handed
+    from dockerfix.formats.yaml import Map
 
     inside = scope.with_env(scope.file.get(job, "env"))
+    uses = scope.file.text(scope.file.get(job, "uses"))
     for one in combinations(scope.file, scope.file.get(job, "strategy")):
-        yield from _Job(replace(inside, matrix=one), (job, root)).calls()
+        here = replace(inside, matrix=one)
+        if uses is not None and isinstance(job, Map):
+            yield from handed(here, job, uses)
+        yield from _Job(here, (job, root)).calls()
 
 
 def _container(scope: Scope) -> Iterator[BuildCall]:
@@ -178,21 +192,33 @@ class _Job:
         from dockerfix.builders import github_bake
         from dockerfix.builders.github_actions import BUILD, ActionStep, build_calls
         from dockerfix.builders.github_env import StepEnv
+        from dockerfix.builders.github_uses import followed, given, handed
 
-        if not BUILD.match(uses) and not github_bake.ACTION.match(uses):
-            return
         scope = self.scope.with_env(self.file.get(step, "env"))
+        if not BUILD.match(uses) and not github_bake.ACTION.match(uses):
+            for call in handed(scope, step, uses):
+                yield self._placed(call)
+            return
         env = StepEnv(scope.path, self.file, step, "with", scope.env)
         action = ActionStep(scope, step, uses, env)
         if github_bake.ACTION.match(uses):
             yield from github_bake.bake_calls(action)
             return
+        known = followed(action)
         for call in build_calls(action):
-            yield replace(
-                call,
-                context=self._here(call.context),
-                dockerfile_argument=self._here(call.dockerfile_argument),
-            )
+            if known:
+                open_ = tuple(one for one in call.unresolved if given(one) is None)
+                call = replace(call, unresolved=open_, part=True)
+            # What users give is their own call; one without arguments of its own is no other.
+            if call.args or not known:
+                yield self._placed(call)
+
+    def _placed(self, call: BuildCall) -> BuildCall:
+        return replace(
+            call,
+            context=self._here(call.context),
+            dockerfile_argument=self._here(call.dockerfile_argument),
+        )
 
     # -- scripts ----------------------------------------------------------------
 

@@ -91,12 +91,14 @@ def _closing(text: bytes, start: int) -> int | None:
 
 @dataclass(frozen=True, eq=False)
 class ActionStep:
-    """A step that uses an action: `given` are its inputs as they stand in the step itself."""
+    """A step that uses an action: `given` are its inputs as they stand in the step itself, under
+    the key `place`."""
 
     scope: Scope
     step: Map
     uses: str
     env: StepEnv
+    place: str = "with"
 
     @property
     def file(self) -> File:
@@ -104,9 +106,7 @@ class ActionStep:
 
     @property
     def given(self) -> Map | None:
-        found = self.file.resolve(self.file.entries(self.step)["with"].value) if (
-            "with" in self.file.entries(self.step)
-        ) else None  # fmt: skip
+        found = self.file.get(self.step, self.place)
         return found if isinstance(found, Map) else None
 
     def input(self, name: str) -> Scalar | None:
@@ -122,6 +122,10 @@ class ActionStep:
         given = self.given
         entries = self.file.entries(given) if given is not None else {}
         return next((key for key in entries if key.lower() == name), name)
+
+    def takes(self, name: str) -> bool:
+        """Whether there is an input of that name."""
+        return True
 
     def values(self, name: str) -> tuple[str | None, ...]:
         """What an input may be: (None,) where it is not given, `?` where it is not known."""
@@ -146,7 +150,7 @@ class ActionStep:
     def blocked(self, name: str) -> Refusal | None:
         """Why the inputs cannot be changed here."""
         given, scalar = self.given, self.input(name)
-        entry = self.step.entry("with")
+        entry = self.step.entry(self.place)
         reason = ""
         if given is None or entry is None or entry.value is not given:
             reason = "the inputs of the step stand elsewhere in the file"
@@ -174,12 +178,15 @@ class ActionStep:
 def build_calls(step: ActionStep) -> Iterable[BuildCall]:
     """The builds of a `build-push-action` step, one for each context, file and target."""
     found = BUILD.match(step.uses)
-    assert found is not None
-    path, action = step.scope.path, found["action"]
-    row = _actions().get(action.lower())
+    path, action = step.scope.path, found["action"] if found else step.uses
+    row = _actions().get(action.lower()) if found else {"evidence": ""}
     refusal = None
     names: Sequence[tuple[Item, Span]] = step.items("build-args")
-    old = row is not None and re.match(row.get("without_secrets", "(?!)"), found["ref"])
+    old = (
+        row is not None
+        and found is not None
+        and re.match(row.get("without_secrets", "(?!)"), found["ref"])
+    )
     if row is None:
         reason = f"`{step.uses}` is another action of that name, whose inputs are not known"
         refusal = Refusal(reason, path, step.span, "Use docker/build-push-action v2 or later.")
@@ -187,6 +194,7 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
         reason = f"version 1 of {action} cannot give secrets"
         refusal = Refusal(reason, path, step.span, "Use version 2 or later first.")
         names = (*names, *_comma_items(step))
+    names = [one for one in names if not one[0].name.startswith("#")]
     args = tuple(_build_arg(item, span) for item, span in names if _named(item))
     unresolved = tuple(
         step.scope.file.source.text(span).decode("utf-8", "replace")
@@ -306,6 +314,8 @@ class BuildDialect:
                 if kind == "file"
                 else ("secrets", _from_env(id, rest))
             )
+        if not self.step.takes(to):
+            return self._no_input(arg, to)
         if text is None:
             return self._refusal(
                 arg, f"nothing in this workflow sets {arg.name}, which the step passes by name"
@@ -338,7 +348,10 @@ class BuildDialect:
             return self._refusal(None, "an action cannot run a command for a secret")
         if kind == "file" and rest.startswith("~"):
             return self._refusal(None, NO_HOME)
-        to = self.step.key("secret-files" if kind == "file" else "secrets")
+        to = "secret-files" if kind == "file" else "secrets"
+        if not self.step.takes(to):
+            return self._no_input(None, to)
+        to = self.step.key(to)
         if kind == "file":
             text = f"{id}={rest}"
         elif kind == "env":
@@ -367,6 +380,8 @@ class BuildDialect:
         if site is None:
             return self._refusal(None, "the inputs of the step stand elsewhere in the file")
         key, text = self.step.key("ssh"), value.encode("utf-8", "surrogateescape")
+        if not self.step.takes("ssh"):
+            return self._no_input(None, "ssh")
         if call.ssh:
             return [site.add_line(key, text, order=call.span.start)]
         return [site.add(key, text, order=call.span.start)]
@@ -401,7 +416,7 @@ class BuildDialect:
 
     def _site(self) -> MapSite | None:
         given = self.step.given
-        entry = self.step.step.entry("with")
+        entry = self.step.step.entry(self.step.place)
         if (
             given is None
             or entry is None
@@ -414,6 +429,14 @@ class BuildDialect:
     def _item(self, arg: BuildArg) -> Item | None:
         found = self.step.items("build-args")
         return next((one for one, span in found if span == arg.span), None)
+
+    def _no_input(self, arg: BuildArg | None, name: str) -> Refusal:
+        return Refusal(
+            f"`{self.step.uses}` has no input that it hands on to `{name}` of its build step",
+            self.step.scope.path,
+            arg.span if arg is not None else self.step.span,
+            f"Declare such an input there, give it to `{name}:` of the build step, and run again.",
+        )
 
     def _refusal(self, arg: BuildArg | None, reason: str) -> Refusal:
         span = arg.span if arg is not None else self.step.span

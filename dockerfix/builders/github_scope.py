@@ -11,14 +11,15 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
 
 from dockerfix.formats.yaml import File, List, Map, Node, Scalar, parse
 from dockerfix.shell.values import SCRIPT_DIR, WORK_TREE
 from dockerfix.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.workspace import Workspace
 
@@ -26,11 +27,12 @@ EXPRESSION = re.compile(rb"\$\{\{.*?\}\}", re.S)
 _TEXT = re.compile(r"\$\{\{(.*?)\}\}", re.S)
 _NAME = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*|[A-Za-z_]\w*\[\s*'[^']*'\s*\]")
 MOST = 64
+DEEPEST = 4
 
 Values = frozenset[str] | None
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def tree(path: str, data: bytes) -> File:
     return parse(Source(path, data))
 
@@ -49,13 +51,15 @@ def normal(text: str) -> str:
 @dataclass(frozen=True, eq=False)
 class Scope:
     """`env` holds the texts of the variables that are set here, by name; `matrix` one combination
-    (None: known to exist, not known what); `prefix` is the folder that this repository is checked
-    out to."""
+    (None: known to exist, not known what). `use` is the one who uses this file, where that is
+    known; `depth` how many files the question came through."""
 
     file: File
     workspace: Workspace | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     matrix: Mapping[str, Node | None] = field(default_factory=dict)
+    use: Use | None = None
+    depth: int = 0
 
     @property
     def path(self) -> str:
@@ -135,22 +139,26 @@ class Scope:
 
     def _inputs(self, name: str) -> Values:
         declared = self._declared(name)
-        if declared is None:
+        if declared is None or self.depth > DEEPEST:
             return None
         default = self.file.text(self.file.get(declared, "default"))
-        found: set[str] = set()
-        callers = list(uses_of(self.path, self.workspace)) if self.workspace is not None else []
-        for file, given in callers:
-            text = file.text(file.get(given, name))
-            if text is None and name in file.entries(given):
-                return None
-            if text is None:
-                text = default or ""
-            if "${{" in text:
-                return None
-            found.add(text)
-        if not callers:
+        uses = uses_of(self.path, self.workspace) if self.workspace is not None else ()
+        if self.use is not None:
+            uses = (self.use,)
+        if not uses:
             return None if default is None or "${{" in default else frozenset({default})
+        found: set[str] = set()
+        for use in uses:
+            given = use.scope.file.get(use.user, "with")
+            text = use.scope.file.text(use.scope.file.get(given, name))
+            if text is None and name in use.scope.file.entries(given):
+                return None
+            values = replace(use.scope, depth=self.depth + 1).values(
+                (default or "") if text is None else text
+            )
+            if values is None:
+                return None
+            found |= values
         return frozenset(found)
 
     def _declared(self, name: str) -> Node | None:
@@ -166,24 +174,53 @@ class Scope:
         return None
 
 
-def uses_of(path: str, workspace: Workspace) -> Iterator[tuple[File, Node | None]]:
-    """What callers in this root give to the reusable workflow or action at `path`."""
-    wanted = path if "/workflows/" in path else posixpath.dirname(path)
-    for other in workspace.files():
-        if not is_github(other):
+class Use(NamedTuple):
+    """A step or a job (`user`) that uses a workflow or an action of the same root."""
+
+    scope: Scope
+    user: Map
+
+
+_uses: WeakKeyDictionary[Workspace, dict[str, list[Use]]] = WeakKeyDictionary()
+
+
+def uses_of(path: str, workspace: Workspace) -> Sequence[Use]:
+    """Who in this root uses the reusable workflow or action at `path`, once for each combination
+    of a matrix."""
+    if workspace not in _uses:
+        found: dict[str, list[Use]] = {}
+        for use in _all_uses(workspace):
+            said = use.scope.file.text(use.scope.file.get(use.user, "uses")) or ""
+            found.setdefault(posixpath.normpath(said), []).append(use)
+        _uses[workspace] = found
+    return _uses[workspace].get(path if "/workflows/" in path else posixpath.dirname(path), ())
+
+
+def _all_uses(workspace: Workspace) -> Iterator[Use]:
+    for path in workspace.files():
+        if not is_github(path):
             continue
         try:
-            data = workspace.read(other)
+            data = workspace.read(path)
         except Exception:  # an unreadable file is told of by whoever reads it as a file
             continue
         if b"uses:" not in data or b"./" not in data:
             continue
-        file = tree(other, data)
-        for node in file.every():
-            if isinstance(node, Map):
-                said = file.text(file.get(node, "uses"))
-                if said and said.startswith("./") and posixpath.normpath(said) == wanted:
-                    yield file, file.get(node, "with")
+        file = tree(path, data)
+        whole = Scope(file, workspace).with_env(file.get(file.root, "env"))
+        yield from _used_in(whole, file.get(file.root, "runs"))
+        for entry in file.entries(file.get(file.root, "jobs")).values():
+            job = file.resolve(entry.value)
+            scope = whole.with_env(file.get(job, "env"))
+            for one in combinations(file, file.get(job, "strategy")):
+                yield from _used_in(replace(scope, matrix=one), job)
+
+
+def _used_in(scope: Scope, place: Node | None) -> Iterator[Use]:
+    for user in (place, *scope.file.items(scope.file.get(place, "steps"))):
+        said = scope.file.text(scope.file.get(user, "uses"))
+        if isinstance(user, Map) and said is not None and said.startswith("./"):
+            yield Use(scope.with_env(scope.file.get(user, "env")), user)
 
 
 def is_github(path: str) -> bool:
@@ -242,4 +279,14 @@ def _same(file: File, one: Node | None, two: Node | None) -> bool:
     return one is two
 
 
-__all__ = ["EXPRESSION", "Scope", "combinations", "inner", "is_github", "normal", "tree", "uses_of"]
+__all__ = [
+    "EXPRESSION",
+    "Scope",
+    "Use",
+    "combinations",
+    "inner",
+    "is_github",
+    "normal",
+    "tree",
+    "uses_of",
+]

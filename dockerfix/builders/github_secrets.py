@@ -30,7 +30,9 @@ INPUTS = ("secrets", "secret-envs", "secret-files")
 def given(step: ActionStep) -> Iterator[SecretFlag]:
     """The secrets of the step, in the order in which buildx gets them."""
     for item, span in step.items("secrets"):
-        yield _secret(step, item, span)
+        # A line that is one expression is a list of secrets from elsewhere.
+        if item.value is not None or "${{" not in item.name:
+            yield _secret(step, item, span)
     for item, span in step.items("secret-envs"):
         value = _text(item).strip()
         if EXPRESSION.search(value):

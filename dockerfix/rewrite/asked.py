@@ -28,7 +28,7 @@ def known(context: Context) -> tuple[BuildCall, ...]:
         call
         for call in context.calls
         if call.linked_by in ("flag", "context")
-        and not (call.unresolved or call.refusal or call.forward)
+        and not (call.unresolved or call.refusal or call.forward or call.part)
         and all(one.id for one in call.secrets)
     )
 

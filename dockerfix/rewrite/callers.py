@@ -49,8 +49,12 @@ class Callers:
     @property
     def silent(self) -> tuple[BuildCall, ...]:
         """Linked calls that do not pass the variable, but for commands that only start what a
-        compose file says, which is a call itself."""
-        return tuple(call for call in self.linked if call not in self.passing and not call.through)
+        compose file says, which is a call itself, and parts of others."""
+        return tuple(
+            call
+            for call in self.linked
+            if call not in self.passing and not (call.through or call.part)
+        )
 
 
 def turn(
@@ -84,7 +88,7 @@ def turn(
                 found.doubts.append(Doubt("S8", says))
         if call in found.passing:
             _turn_one(context, found, call, name, id, given, drop)
-        elif give:
+        elif give and not call.part:
             _take(found, call.add_secret(id, given))
     if not context.allow_partial:
         found.holds.extend(_unseen(context, name))
@@ -175,7 +179,8 @@ def _unseen(context: Context, name: str) -> list[Refusal]:
     holds = []
     for call in unlinked_with(name, context.all_calls):
         holds.append(
-            Refusal(
+            call.refusal
+            or Refusal(
                 f"a build that passes {name} cannot be tied to a Dockerfile",
                 call.path,
                 call.span,
