@@ -106,6 +106,7 @@ def test_what_may_be_right_is_left_alone(tmp_path: Path, text: bytes) -> None:
             b"USER app\n" + MOUNT + b",target=/t cat /t | wc\n",
             "secret-file-unreadable",
         ),
+        (b"USER 7\n" + MOUNT + b",target=/app/.npmrc npm ci\n", "secret-file-unreadable"),
     ],
 )
 def test_what_is_wrong_is_found(tmp_path: Path, text: bytes, name: str) -> None:

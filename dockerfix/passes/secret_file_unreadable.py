@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockerfix.model.names import secret_file
 from dockerfix.rewrite.forms import FOLDER, knows_files, named_user, rights
 from dockerfix.rewrite.mounts import files_read, finding, secret_mounts
 from dockerfix.source import Span
@@ -38,11 +39,12 @@ class SecretFileUnreadable:
                 yield self.unreadable(context, given, user)
 
     def opened(self, context: Context, given: Given) -> bool:
-        """Whether a command of the RUN plainly opens the file."""
+        """Whether a command of the RUN opens the file."""
         path = given.file or ""
         if path.startswith(FOLDER):
             return any(FOLDER + name == path for name, _ in files_read(context, given.run))
-        return path.encode() in given.run.body.text
+        # Whoever mounts a file where a program looks for it has that program run.
+        return path.encode() in given.run.body.text or bool(secret_file(path))
 
     def unreadable(self, context: Context, given: Given, user: str) -> Finding:
         uid, mode = rights(context, given.run)
