@@ -206,6 +206,8 @@ BUILDKIT = [
     ("image: docker:24\n  services: [docker:18-dind]", "no", "classic builder"),
     ("image: docker:${V}", "no", "classic builder"),
     ("image: docker:20.10\n  variables: {DOCKER_BUILDKIT: 1}", "yes", ""),
+    ("image: docker:stable", "no", "classic builder"),
+    ("image: docker:latest\n  services: ['docker:stable-dind']", "no", "classic builder"),
     ("variables: {DOCKER_BUILDKIT: '0'}", "no", "DOCKER_BUILDKIT=0"),
     ("image: alpine\n  before_script: [apk add --no-cache docker]", "unknown", ""),
     ("image: alpine\n  before_script: [apk add docker docker-cli-buildx]", "yes", ""),
@@ -221,6 +223,26 @@ def test_what_docker_builds_it(settings: str, buildkit: str, reason: str) -> Non
     (call,) = calls(gitlab, PIPELINE, text.encode())
     assert call.buildkit == buildkit
     assert (reason in call.refusal.reason) if reason else call.refusal is None  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("settings", "script", "files"),
+    [
+        ("image: docker:20.10", "docker build", True),
+        ("image: docker:24\n  services: [docker:20.10.24-dind]", "docker build", True),
+        ("image: docker:20.10", "docker buildx build", True),
+        ("image: docker:20.10", "docker buildx create --use; docker buildx build", False),
+        ("image: docker:24", "docker build", False),
+    ],
+)
+def test_what_knows_secrets_as_files_alone(settings: str, script: str, files: bool) -> None:
+    text = (
+        f"job:\n  {settings}\n  variables: {{DOCKER_BUILDKIT: 1}}\n"
+        f"  script: [{script} --build-arg X=$X .]\n"
+    )
+    (call,) = calls(gitlab, PIPELINE, text.encode())
+    assert (call.buildkit, call.refusal) == ("yes", None)
+    assert bool(call.files_only) is files
 
 
 def test_one_script_on_an_old_and_a_new_docker_is_refused() -> None:

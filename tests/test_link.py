@@ -259,3 +259,19 @@ def test_other_commands_hand_nothing_on(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.sh").write_text(f"#!/bin/sh\n{text} # docker build\n")
     workspace = Workspace(str(tmp_path))
     assert not list(script.find_calls("a.sh", workspace.read("a.sh"), workspace))
+
+
+def test_a_place_where_no_dockerfile_is_follows_the_others_of_its_build(tmp_path: Path) -> None:
+    calls = (
+        call("w.yml", kind="github", context="."),
+        call("w.yml", kind="github", context="api"),
+        call("w.yml", kind="github", context="?"),
+        call("w.yml", kind="github", context=".", at=20),
+    )
+    files = {"api/Dockerfile": TAKES, "web/Dockerfile": PLAIN}
+    assert linked(tmp_path, files, *calls) == [
+        ("context", ("api/Dockerfile",)),
+        ("context", ("api/Dockerfile",)),
+        ("name", ("api/Dockerfile",)),
+        ("name", ("api/Dockerfile",)),
+    ]

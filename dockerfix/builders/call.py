@@ -119,7 +119,8 @@ class BuildCall:
     the one in which the call stands. `composed` is what it says of the compose files
     that it reads; `through` the one that says what this call builds, and what it passes beside its
     flags. `companions` are other Dockerfiles that the same command gives its arguments to. `inline` is a Dockerfile
-    that stands in the file itself. `part`: other calls say what else the same build is given.
+    that stands in the file itself. `part`: other calls say what else the same build is given. `files_only` says why
+    its BuildKit has no `env=` (before 0.10, docker 23), as a clause.
     """
 
     kind: str
@@ -151,6 +152,7 @@ class BuildCall:
     companions: tuple[str, ...] = ()
     inline: Inline | None = None
     part: bool = False
+    files_only: str = ""
 
     def passes(self, name: str) -> tuple[BuildArg, ...]:
         return tuple(arg for arg in self.args if arg.name == name)

@@ -58,7 +58,32 @@ def link(
         for index in members:
             if found[index].dockerfiles:
                 found[index] = replace(found[index], dockerfiles=tuple(together))
-    return tuple(_with_companions(found))
+    return tuple(_with_companions(_where_one_is(found)))
+
+
+def _where_one_is(calls: Sequence[BuildCall]) -> Sequence[BuildCall]:
+    """Of the places that one build may have, by its inputs or a matrix, those where no Dockerfile is
+    are never built: it is tied to what the others lead to."""
+    known: dict[object, BuildCall] = {}
+    for call in calls:
+        if call.linked_by in ("flag", "context") and not call.through:
+            known.setdefault((call.path, call.span), call)
+    return [
+        replace(call, linked_by=sure.linked_by, dockerfiles=sure.dockerfiles)
+        if call.linked_by in ("name", "unresolved")
+        and not call.through
+        and _says_where(call)
+        and (sure := known.get((call.path, call.span))) is not None
+        else call
+        for call in calls
+    ]
+
+
+def _says_where(call: BuildCall) -> bool:
+    """Whether the place of its Dockerfile is known, be there one or not."""
+    place = call.dockerfile_argument or call.context
+    said = place is not None and not place.startswith((UNKNOWN, "-", "/")) and "$" not in place
+    return said and call.cwd not in (None, UNKNOWN) and not _remote(call.context or "")
 
 
 def _with_companions(calls: Sequence[BuildCall]) -> Iterator[BuildCall]:

@@ -246,7 +246,10 @@ _FLAG = re.compile(rb"--build-arg(?:=|[ \t]+)[\"'`]?([A-Za-z_]\w*)")
 _INSTALLED = re.compile(
     rb"\b(?:apk|apt|apt-get)\b[^\n;&]*\b(?:add|install)\b[^\n;&]*[ \t](docker(?:-cli|\.io)?)(?=[ \t\n;&=]|$)"
 )
-_IMAGE = re.compile(r"(?:^|/)docker(?:hub)?(?:/library)?(?:/docker)?:v?(\d+)(?:\.(\d+))?[\w.-]*$")
+# `stable` and `edge` were last moved before docker 20.10.
+_IMAGE = re.compile(
+    r"(?:^|/)docker(?:hub)?(?:/library)?(?:/docker)?:(?:v?(\d+)[\w.-]*|(?:stable|edge)(?:-\w+)?)$"
+)
 
 
 def too_old(images: Iterable[str]) -> str:
@@ -254,16 +257,20 @@ def too_old(images: Iterable[str]) -> str:
     builder unless asked otherwise (T32); empty if there is none."""
     for image in images:
         found = _IMAGE.search(image.partition("@")[0])
-        if found and int(found[1]) < 23:
+        if found and int(found[1] or 0) < 23:
             return image
     return ""
 
 
 def on_old_docker(call: BuildCall, images: Iterable[str], text: bytes = b"") -> BuildCall:
     """`call` with what the job's images, and packages that its script installs, say of BuildKit."""
-    if call.refusal is not None or not call.evidence.startswith("docker build is BuildKit since"):
-        return call
     image = too_old(images)
+    if call.refusal is not None or not call.tool.startswith("docker"):
+        return call
+    if not call.evidence.startswith("docker build is BuildKit since"):
+        # A builder of its own is as new as its image, whatever docker starts it.
+        own = b"buildx create" in text or call.buildkit != "yes"
+        return call if own or not image else replace(call, files_only=f"it runs in {image}")
     if image:
         refusal = Refusal(
             f"the image {image} builds with the classic builder, which has no secrets",

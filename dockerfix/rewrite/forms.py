@@ -38,9 +38,11 @@ def form(context: Context, name: str, knows_env: bool) -> tuple[Form, str]:
     if asked == "file":
         return "file", 'the configuration says `form = "file"`'
     for call in context.calls:
+        where = f"{call.path}:{context.line(call.path, call.span.start)}"
         if knows_files(call):
-            line = context.line(call.path, call.span.start)
-            return "file", f"{call.path}:{line} builds with {call.tool.split()[0]}"
+            return "file", f"{where} builds with {call.tool.split()[0]}"
+        if call.files_only:
+            return "file", f"{where}: {call.files_only}, whose BuildKit has no `env=`"
     if not knows_env:
         return "file", "the frontend that `# syntax` pins may not know `env=`"
     return "env", ""
@@ -65,7 +67,7 @@ def file_mount(context: Context, run: Run, id: str, required: bool) -> bytes:
     usual = set(id) <= PLAIN_ID
     uid, mode = rights(context, run)
     target = None if usual else file_path(id)
-    bare = bare_required(context.dockerfile)
+    bare = bare_required(context.dockerfile) and not any(one.files_only for one in context.calls)
     return make.mount(
         id=id, target=target, required=required or None, mode=mode, uid=uid, bare=bare
     )
