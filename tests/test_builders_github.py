@@ -15,7 +15,9 @@ from yaml_callers import calls, dedent, diff, turned
 
 from dockerfix.builders import github
 from dockerfix.builders.call import BuildCall
+from dockerfix.engine import Options, run
 from dockerfix.finding import Refusal
+from dockerfix.workspace import Workspace
 
 WORKFLOW = ".github/workflows/ci.yml"
 HEAD = "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    steps:\n"
@@ -915,3 +917,18 @@ def test_the_inputs_of_an_action_come_from_each_of_its_users() -> None:
         """
     built = calls(github, ACTION_FILE, action, {WORKFLOW: using})
     assert [call.context for call in built] == ["services/api", "services/worker"]
+
+
+def test_arguments_that_another_step_writes_hold_the_fix_back(tmp_path: Path) -> None:
+    text = (
+        "- id: t\n  run: echo 'args=X_TOKEN=${{ secrets.X }}' >> $GITHUB_OUTPUT\n"
+        "- uses: docker/build-push-action@v6\n  with:\n    build-args: ${{ steps.t.outputs.args }}\n"
+    )
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    (tmp_path / WORKFLOW).write_text(steps(text))
+    (tmp_path / "Dockerfile").write_text("FROM a\nARG X_TOKEN\nRUN npm ci\n")
+    (tmp_path / ".dockerfix.toml").write_text("root = true\n")
+    done = run(Workspace(str(tmp_path)), ["Dockerfile"], Options(unsafe_fixes=True))
+    assert not done.changes
+    (found,) = (one.finding for one in done.findings)
+    assert "another step writes" in found.refusals[0].reason

@@ -91,6 +91,7 @@ def turn(
         elif give and not call.part:
             _take(found, call.add_secret(id, given))
     if not context.allow_partial:
+        found.holds.extend(_computed(context, name))
         found.holds.extend(_unseen(context, name))
     _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
     return found
@@ -173,6 +174,24 @@ def _take(found: Callers, result: object) -> None:
         found.holds.append(result)
     else:
         found.operations.extend(result)  # type: ignore[arg-type]
+
+
+def _computed(context: Context, name: str) -> list[Refusal]:
+    """Arguments that another step of the workflow writes (`steps.ID.outputs.NAME`), with `NAME=`
+    in the text of the file."""
+    written = name.encode("utf-8", "surrogateescape") + b"="
+    return [
+        Refusal(
+            f"{name} is most likely among the arguments that another step writes",
+            call.path,
+            call.span,
+            f"give {name} under `secrets:` of the step by hand, and use --allow-partial",
+        )
+        for call in context.calls
+        if not call.passes(name)
+        and any("outputs." in word for word in call.unresolved)
+        and written in context.workspace.read(call.path)
+    ]
 
 
 def _unseen(context: Context, name: str) -> list[Refusal]:
