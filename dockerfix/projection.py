@@ -16,6 +16,7 @@ from dockerfix.edits import Edit
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
 
@@ -80,3 +81,49 @@ class Projection:
     def _segment(self, offset: int) -> Segment:
         at = bisect_right(self.segments, offset, key=lambda segment: segment.text) - 1
         return self.segments[max(at, 0)]
+
+
+def substituted(
+    projection: Projection,
+    pattern: re.Pattern[bytes],
+    new: Callable[[re.Match[bytes]], bytes],
+) -> Projection:
+    """The text with `new` put in for each hit, which maps to the host as one piece."""
+    text = projection.text
+    made = bytearray()
+    segments: list[Segment] = []
+    at = 0
+
+    def copy(start: int, end: int) -> None:
+        for one in projection.segments:
+            low, high = max(start, one.text), min(end, one.text + one.length)
+            if low >= high:
+                continue
+            whole = one.length != one.width
+            host = one.host if whole else one.host + low - one.text
+            width = one.width if whole else high - low
+            segments.append(Segment(len(made) + low - start, host, high - low, width))
+
+    for hit in pattern.finditer(text):
+        copy(at, hit.start())
+        made += text[at : hit.start()]
+        host, put = projection.host_span(Span(*hit.span())), new(hit)
+        if put:
+            segments.append(Segment(len(made), host.start, len(put), host.end - host.start))
+        made += put
+        at = hit.end()
+    copy(at, len(text))
+    made += text[at:]
+    return Projection(bytes(made), tuple(segments))
+
+
+def framed(before: bytes, inside: Projection, after: bytes) -> Projection:
+    """The text between two that stand nowhere in the host."""
+    start = inside.segments[0].host if inside.segments else 0
+    last = inside.segments[-1] if inside.segments else Segment(0, 0, 0, 0)
+    end = last.host + last.width
+    size = len(before) + len(inside.text)
+    segments = [Segment(at, start, 1, 0) for at in range(len(before))]
+    segments += [one._replace(text=one.text + len(before)) for one in inside.segments]
+    segments += [Segment(size + at, end, 1, 0) for at in range(len(after))]
+    return Projection(before + inside.text + after, tuple(segments), inside.encode)

@@ -218,6 +218,9 @@ def split_value(flag: Given, state: State, foreign: Foreign | None) -> GivenArg 
             if after:
                 rest.append(_remainder(leaf, consumed + len(before) + 1))
     decoded = bytes(name).decode("utf-8", "surrogateescape")
+    if argument.where == "string":
+        # Quotes inside a string reach the client; whoever wrote them meant the name.
+        decoded = decoded.strip("\"'")
     if not decoded or any(byte in b" \t\n" for byte in name):
         return None
     if rest is None:

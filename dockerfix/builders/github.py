@@ -39,12 +39,14 @@ def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> It
     """The build calls of one workflow or action (path relative to the workspace root)."""
     if not mentions_build(data) and b"image:" not in data and not _hands(data):
         return
+    from dockerfix.builders.github_run import any_use
     from dockerfix.builders.github_scope import Scope, tree
+    from dockerfix.builders.held_flags import Uses
 
     file = tree(path, data)
     if file.errors:
         return
-    scope = Scope(file, workspace)
+    scope = Scope(file, workspace, uses=Uses(path, data, any_use, workspace))
     seen: set[tuple[object, ...]] = set()
     for call in _calls(scope):
         places = (call.cwd, call.context, call.dockerfile_argument, call.target)
@@ -225,7 +227,13 @@ class _Job:
     def _run(self, step: Map) -> Iterator[BuildCall]:
         from dockerfix.builders import github_unset
         from dockerfix.builders.github_env import StepEnv
-        from dockerfix.builders.github_run import RunDialect, Runner, session_of, variables
+        from dockerfix.builders.github_run import (
+            RunDialect,
+            Runner,
+            held_by,
+            session_of,
+            variables,
+        )
         from dockerfix.builders.yaml_shell import (
             YamlDialect,
             calls_in,
@@ -243,7 +251,10 @@ class _Job:
             yield from unread(KIND, self.scope.path, [scalar], refused, ENV_HELP)
             return
         scope = self.scope.with_env(self.file.get(step, "env"))
-        session = session_of(scope, scalar)
+        held = held_by(scope, (step, *self.places), scalar)
+        session = session_of(scope, scalar, held)
+        if self.scope.uses is not None:
+            self.scope.uses.reads(held, [scalar.span])
         initial = start(variables(scope), self._folder(step, scope))
         env = StepEnv(scope.path, self.file, step, "run", scope.env, [session.script(initial)])
         host = Runner(session, env, self._shell(step) in ("bash", "zsh", "ksh", ""))
@@ -253,7 +264,7 @@ class _Job:
             args = tuple(inner.build_arg(given) for given in inner.line.build_args)
             job = github_unset.Job(self.file, self.places[0])
             secrets = tuple(github_unset.judged(one, inner, env, job) for one in call.secrets)
-            placed = YamlDialect(inner, session, inner.extra)
+            placed = YamlDialect(inner, session, inner.extra, self.scope.uses)
             call = replace(call, dialect=placed, args=args, secrets=secrets)
             call = replace(
                 call,

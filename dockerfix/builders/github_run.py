@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from dockerfix.builders import github_unset
 from dockerfix.builders.call import BuildArg, SecretFlag, Value
 from dockerfix.builders.github_scope import EXPRESSION, Scope, inner
+from dockerfix.builders.held_flags import Held, holding, unquoted
 from dockerfix.builders.shell_dialect import ShellDialect
 from dockerfix.builders.shell_values import Host, Plan, Substitution
 from dockerfix.builders.yaml_shell import Session
 from dockerfix.finding import Refusal
+from dockerfix.formats.yaml import Scalar
 from dockerfix.shell.nodes import FOREIGN
 from dockerfix.shell.values import SCRIPT_DIR, WORK_TREE
 from dockerfix.source import Span
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.command_line import GivenArg
     from dockerfix.builders.github_env import StepEnv
     from dockerfix.edits import Operation
-    from dockerfix.formats.yaml import Scalar
+    from dockerfix.formats.yaml import Node
     from dockerfix.shell import Script
 
 _GIVEN = re.compile(
@@ -36,12 +38,59 @@ _GIVEN = re.compile(
 )
 
 
-def session_of(scope: Scope, scalar: Scalar) -> Session:
+def session_of(scope: Scope, scalar: Scalar, held: Sequence[Held] = ()) -> Session:
+    """`held` are variables of the step that hold flags of a build."""
+    put_in = {one.name: one for one in held if one.form == "text"}
+
     def known(expression: bytes, before: bytes) -> bytes | None:
         # The value of a build argument stays an expression: it may be a secret.
-        return None if _GIVEN.search(before) else scope.known(expression)
+        if _GIVEN.search(before):
+            return None
+        name = inner(expression.decode("utf-8", "surrogateescape")).removeprefix("env.")
+        if spread(name) in put_in and unquoted(before):
+            return b'"${' + spread(name).encode() + b'[@]}"'
+        return scope.known(expression)
 
-    return Session.of([scalar], EXPRESSION, known)
+    return Session.of([scalar], EXPRESSION, known, held)
+
+
+def held_by(scope: Scope, places: Sequence[Node | None], script: Scalar) -> list[Held]:
+    """The variables with flags of a build that `env:` of `places` gives, what decides first."""
+    file = scope.file
+    texts: dict[str, Scalar] = {}
+    for place in reversed(places):
+        for name, entry in file.entries(file.get(place, "env")).items():
+            texts.pop(name, None)
+            value = file.resolve(entry.value)
+            if isinstance(value, Scalar):
+                texts[name] = value
+    own = file.entries(file.get(places[0], "env")) if places else {}
+    found = []
+    for name in holding(texts, env_use):
+        # In `env:` of a step, `${{ env.X }}` is not what the same `env:` sets.
+        inside = name in own and any(env_use(one).search(texts[name].text) for one in own)
+        one = Held(name, texts[name], "literal")
+        if not inside and one.usable:
+            found.append(one)
+            put = Held(spread(name), texts[name], "text")
+            if put.usable and env_use(name).search(script.text) and spread(name) not in texts:
+                found.append(put)
+    return found
+
+
+def spread(name: str) -> str:
+    """The array that stands for the text of a variable where GitHub puts it into the script."""
+    return f"{name}__put_in"
+
+
+def env_use(name: str) -> re.Pattern[bytes]:
+    return re.compile(rb"\$\{\{[^}]*\benv\." + re.escape(name.encode()) + rb"(?![\w-])")
+
+
+def any_use(name: str) -> re.Pattern[bytes]:
+    """A use in a script, or in an expression."""
+    raw = re.escape(name.removesuffix(spread("")).encode())
+    return re.compile(rb"\$\{?" + raw + rb"\b|\benv\." + raw + rb"(?![\w-])")
 
 
 def variables(scope: Scope) -> dict[str, frozenset[bytes] | None]:

@@ -21,6 +21,7 @@ from dockerfix.source import Source
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dockerfix.builders.held_flags import Uses
     from dockerfix.workspace import Workspace
 
 EXPRESSION = re.compile(rb"\$\{\{.*?\}\}", re.S)
@@ -52,7 +53,8 @@ def normal(text: str) -> str:
 class Scope:
     """`env` holds the texts of the variables that are set here, by name; `matrix` one combination
     (None: known to exist, not known what). `use` is the one who uses this file, where that is
-    known; `depth` how many files the question came through."""
+    known; `depth` how many files the question came through. `uses`: where the variables of this
+    file are used that hold flags of a build."""
 
     file: File
     workspace: Workspace | None = None
@@ -60,6 +62,7 @@ class Scope:
     matrix: Mapping[str, Node | None] = field(default_factory=dict)
     use: Use | None = None
     depth: int = 0
+    uses: Uses | None = None
 
     @property
     def path(self) -> str:

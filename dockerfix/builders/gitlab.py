@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.agents import evident
 from dockerfix.builders.command_line import mentions_build
+from dockerfix.builders.held_flags import Held, Uses, holding, shell_use
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dockerfix.builders.call import BuildCall
+    from dockerfix.builders.held_flags import Form
     from dockerfix.formats.yaml import File, Node, Scalar
     from dockerfix.shell import State
     from dockerfix.workspace import Workspace
@@ -98,6 +100,7 @@ class Pipeline:
         self.start = start
         self.workspace = workspace
         self.files: list[File] = []
+        self.uses: dict[str, Uses] = {}
         self._load(start)
 
     def _load(self, path: str) -> None:
@@ -237,6 +240,48 @@ class Pipeline:
                 )
         return found
 
+    def flags(self, job: str) -> list[tuple[File, Held]]:
+        """The job's variables that hold flags of a build, with their files."""
+        from dockerfix.formats.yaml import Scalar
+
+        texts: dict[str, Scalar] = {}
+        forms: dict[str, tuple[File, Form]] = {}
+        places = [(file, file.get(file.root, "variables")) for file in reversed(self.files)]
+        places += [
+            (file, file.get(node, "variables")) for file, node in reversed([*self.chain(job)])
+        ]
+        for file, node in places:
+            for name, entry in file.entries(node).items():
+                texts.pop(name, None)
+                value = file.resolve(entry.value)
+                plain = file.text(file.get(value, "expand")) == "false"
+                found = value if isinstance(value, Scalar) else file.get(value, "value")
+                if isinstance(found, Scalar):
+                    texts[name] = found
+                    forms[name] = file, "literal" if plain else "expanded"
+        held = [
+            (forms[name][0], Held(name, texts[name], forms[name][1]))
+            for name in holding(texts, shell_use)
+            if not self._elsewhere(name)
+        ]
+        return [one for one in held if one[1].usable]
+
+    def _elsewhere(self, name: str) -> bool:
+        """Whether something else than `variables:` of a job or of the pipeline sets it: `rules:`,
+        a matrix, a trigger."""
+        key = re.compile(rb"^[ \t-]*[\"']?" + re.escape(name.encode()) + rb"[\"']?[ \t]*:", re.M)
+        for file in self.files:
+            nodes = [file.root, *(entry.value for entry in file.entries(file.root).values())]
+            known = {
+                entry.span
+                for node in nodes
+                for said, entry in file.entries(file.get(node, "variables")).items()
+                if said == name
+            }
+            if len(key.findall(file.source.data)) > len(known):
+                return True
+        return False
+
     def images(self, job: str, known: Mapping[str, frozenset[bytes] | None]) -> list[str]:
         """The images of the job and its services."""
         plain = {
@@ -305,6 +350,7 @@ class Pipeline:
         )
 
         images = self.images(job, variables)
+        flags = self.flags(job)
         text = b"\n".join(line.scalar.text for line in lines)
         initial = start(variables, "")
         for file, group in groupby(lines, key=lambda line: line.file):
@@ -313,10 +359,16 @@ class Pipeline:
             if self._windows(job):
                 yield from unread(KIND, path, scalars, "the job runs on Windows", HELP)
                 continue
-            session = Session.of(scalars, EXPRESSION, lambda expression, before: None)
+            own = [held for placed, held in flags if placed is file]
+            session = Session.of(scalars, EXPRESSION, lambda expression, before: None, own)
+            uses = self.uses.setdefault(
+                path, Uses(path, file.source.data, shell_use, self.workspace)
+            )
+            uses.reads(own, (scalar.span for scalar in scalars))
             host = Runner(KIND, session)
             for call, dialect in calls_in(path, session, initial, host):
-                call = replace(call, dialect=YamlDialect(dialect, session), agent=evident(text))
+                placed = YamlDialect(dialect, session, uses=uses)
+                call = replace(call, dialect=placed, agent=evident(text))
                 yield on_old_docker(call, images, text)
             initial = _carried(session.script(initial).end)
 

@@ -47,6 +47,7 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     """The build calls in the commands of the Taskfile at `path`."""
     if b"tasks" not in data or not mentions_build(data):
         return
+    from dockerfix.builders.task_flags import TaskFlags, put_in
     from dockerfix.builders.yaml_shell import Session, YamlDialect, calls_in, start
     from dockerfix.formats import yaml
 
@@ -54,17 +55,21 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     if file.errors:
         return
     shared = _environment(file, file.root)
+    flags = TaskFlags(file, workspace)
     for task in file.entries(file.get(file.root, "tasks")).values():
         variables = shared | _environment(file, task.value)
         cwd = _folder(file, task.value, path, workspace)
+        held = flags.of(task.value)
         for scalar in _commands(file, task.value):
             if not mentions_build(scalar.text):
                 continue
-            session = Session.of([scalar], TEMPLATE, lambda expression, before: None)
+            session = Session.of([scalar], TEMPLATE, put_in(held), held)
+            flags.uses.reads(held, [scalar.span])
             initial = start(dict.fromkeys(variables), "")
             for call, dialect in calls_in(path, session, initial, Task(session)):
                 where = None if cwd is None else inside(cwd, call.cwd)
-                yield replace(call, dialect=YamlDialect(dialect, session), cwd=where)
+                placed = YamlDialect(dialect, session, uses=flags.uses)
+                yield replace(call, dialect=placed, cwd=where)
 
 
 class Task(Host):

@@ -17,11 +17,12 @@ from dockerfix.builders.shell_dialect import ShellDialect, calls_of
 from dockerfix.builders.shell_values import Host, Substitution
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml_text import ScalarSite
-from dockerfix.projection import Projection, Segment
+from dockerfix.projection import Projection, Segment, substituted
 from dockerfix.shell.nodes import FOREIGN, State, Variable
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
+    from dockerfix.builders.held_flags import Held, Uses
     from dockerfix.edits import Operation
     from dockerfix.formats.yaml import Scalar
     from dockerfix.shell import Script
@@ -32,22 +33,34 @@ Known = Callable[[bytes, bytes], bytes | None]
 
 @dataclass(frozen=True, eq=False)
 class Session:
-    """Scalars of one file that one shell runs, in order."""
+    """Scalars of one file that one shell runs, in order, and behind them those of `held`."""
 
     scalars: tuple[Scalar, ...]
     projection: Projection
 
+    held: tuple[Held, ...] = ()
+
     @classmethod
-    def of(cls, scalars: Sequence[Scalar], expression: re.Pattern[bytes], known: Known) -> Session:
+    def of(
+        cls,
+        scalars: Sequence[Scalar],
+        expression: re.Pattern[bytes],
+        known: Known,
+        held: Sequence[Held] = (),
+    ) -> Session:
+        """`held` are variables of the host that hold flags: they are read as if the script began
+        with assignments of them."""
         text = bytearray()
         segments: list[Segment] = []
-        for scalar in scalars:
-            piece = masked(scalar.projection, expression, known)
+        pieces = [one.assigned(masked(one.scalar.projection, expression, known)) for one in held]
+        pieces += [masked(scalar.projection, expression, known) for scalar in scalars]
+        for piece in pieces:
             segments += [one._replace(text=one.text + len(text)) for one in piece.segments]
             text += piece.text
             if not text.endswith(b"\n"):
                 text += b"\n"
-        return cls(tuple(scalars), Projection(bytes(text), tuple(segments)))
+        every = (*scalars, *(one.scalar for one in held))
+        return cls(every, Projection(bytes(text), tuple(segments)), tuple(held))
 
     def script(self, initial: State) -> Script:
         from dockerfix.shell.reading import read_script
@@ -69,34 +82,12 @@ class Session:
 
 def masked(projection: Projection, expression: re.Pattern[bytes], known: Known) -> Projection:
     """The text with known expressions put in, and `FOREIGN` bytes for the others."""
-    text = projection.text
-    made = bytearray()
-    segments: list[Segment] = []
-    at = 0
 
-    def copy(start: int, end: int) -> None:
-        for one in projection.segments:
-            low, high = max(start, one.text), min(end, one.text + one.length)
-            if low >= high:
-                continue
-            whole = one.length != one.width
-            host = one.host if whole else one.host + low - one.text
-            width = one.width if whole else high - low
-            segments.append(Segment(len(made) + low - start, host, high - low, width))
+    def shown(hit: re.Match[bytes]) -> bytes:
+        value = known(hit[0], projection.text[: hit.start()])
+        return bytes([FOREIGN]) * len(hit[0]) if value is None else value
 
-    for hit in expression.finditer(text):
-        copy(at, hit.start())
-        made += text[at : hit.start()]
-        value = known(hit[0], text[: hit.start()])
-        host = projection.host_span(Span(*hit.span()))
-        new = bytes([FOREIGN]) * len(hit[0]) if value is None else value
-        if new:
-            segments.append(Segment(len(made), host.start, len(new), host.end - host.start))
-        made += new
-        at = hit.end()
-    copy(at, len(text))
-    made += text[at:]
-    return Projection(bytes(made), tuple(segments))
+    return substituted(projection, expression, shown)
 
 
 class Runner(Host):
@@ -129,6 +120,7 @@ class YamlDialect:
     inner: ShellDialect
     session: Session
     extra: Callable[[BuildArg], Sequence[Operation] | Refusal] = field(default=lambda arg: ())
+    uses: Uses | None = None
 
     @property
     def shared(self) -> tuple[Span, ...]:
@@ -142,7 +134,7 @@ class YamlDialect:
     def take_secret(
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
-        result = self._placed(self.inner.take_secret(call, arg, id, source))
+        result = self._stray(arg) or self._placed(self.inner.take_secret(call, arg, id, source))
         if isinstance(result, Refusal) or source is not None:
             return result
         more = self.extra(arg)
@@ -165,7 +157,14 @@ class YamlDialect:
         return self._placed(self.inner.mend_secret(call, flag)) if given is None else given
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.drop(call, arg))
+        return self._stray(arg) or self._placed(self.inner.drop(call, arg))
+
+    def _stray(self, arg: BuildArg) -> Refusal | None:
+        """A flag in a variable of the host which something that is no build uses as well."""
+        if self.uses is None:
+            return None
+        held = next((one for one in self.session.held if one.scalar.span.contains(arg.span)), None)
+        return None if held is None else self.uses.stray(held.name)
 
     def _placed(self, result: Sequence[Operation] | Refusal) -> Sequence[Operation] | Refusal:
         if isinstance(result, Refusal):
