@@ -6,7 +6,7 @@ ask, not what the answers mean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dockerfix.model import Model
     from dockerfix.model.build_context import BuildContext
     from dockerfix.model.runs import RunReader
+    from dockerfix.shell import Script
     from dockerfix.syntax.nodes import Dockerfile, Run
     from dockerfix.workspace import Workspace
 
@@ -50,6 +51,15 @@ class Context:
         from dockerfix.model.runs import RunReader
 
         return RunReader(self.model, self.build_context)
+
+    def told(self, scripts: Mapping[int, tuple[Script, ...]]) -> Context:
+        """The same Dockerfile, whose RUNs (by offset) are read as other shell texts."""
+        from dockerfix.model.runs import RunReader
+
+        other = replace(self)
+        reader = RunReader(self.model, self.build_context, scripts)
+        vars(other).update(build_context=self.build_context, reader=reader)
+        return other
 
     @cached_property
     def build_context(self) -> BuildContext:

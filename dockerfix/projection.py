@@ -17,7 +17,7 @@ from dockerfix.source import Span
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Segment(NamedTuple):
@@ -44,6 +44,8 @@ class Projection:
     text: bytes
     segments: tuple[Segment, ...]
     encode: Callable[[bytes], bytes] = verbatim
+    stand_ins: tuple[Span, ...] = ()
+    """Spans of the text that are other text than the host has there, which means the same."""
 
     @classmethod
     def identity(cls, data: bytes, span: Span | None = None) -> Projection:
@@ -77,6 +79,41 @@ class Projection:
     def edit(self, span: Span, text: bytes) -> Edit:
         """An edit of the host that puts `text` (not yet encoded) where `span` of the text is."""
         return Edit(self.host_span(span), self.encode(text))
+
+    def told_as(self, changes: Iterable[tuple[Span, bytes]]) -> Projection:
+        """The same host, with other text for some spans: each maps as one piece to what it was."""
+        text, at = b"", 0
+        segments: list[Segment] = []
+        stand_ins: list[Span] = []
+        for span, new in sorted(changes):
+            segments += self._moved(Span(at, span.start), len(text) - at)
+            text += self.text[at : span.start]
+            host = self.host_span(span)
+            segments.append(Segment(len(text), host.start, len(new), host.end - host.start))
+            stand_ins.append(Span(len(text), len(text) + len(new)))
+            text, at = text + new, span.end
+        segments += self._moved(Span(at, len(self.text)), len(text) - at)
+        return Projection(text + self.text[at:], tuple(segments), self.encode, tuple(stand_ins))
+
+    def _moved(self, span: Span, by: int) -> Iterator[Segment]:
+        """The segments of `span`, for a text in which it stands `by` bytes further on."""
+        for one in self.segments:
+            start, end = max(one.text, span.start), min(one.text + one.length, span.end)
+            if start < end:
+                whole = one.length != one.width
+                inside = 0 if whole else start - one.text
+                width = one.width if whole else end - start
+                yield Segment(start + by, one.host + inside, end - start, width)
+
+    def pieces(self, span: Span) -> Iterator[tuple[Span, bool]]:
+        """The parts of `span` that the host has as they are, and (True) those that stand in."""
+        at = span.start
+        for one in self.stand_ins:
+            if span.contains(one):
+                yield Span(at, one.start), False
+                yield one, True
+                at = one.end
+        yield Span(at, span.end), False
 
     def _segment(self, offset: int) -> Segment:
         at = bisect_right(self.segments, offset, key=lambda segment: segment.text) - 1

@@ -330,6 +330,7 @@ class _Run:
         """Findings of the first look, then those that only a later one brought and left."""
         first = rounds[0]
         last = {key_of(one): one for one in final.findings}
+        later = {key_of(one): one for each in rounds[1:] for one in each.findings if one.fix}
         seen = set()
         for one in first.findings:
             seen.add(key_of(one))
@@ -339,6 +340,10 @@ class _Run:
             )
             if outcome == "fixed" and not gone:
                 outcome = "left"
+            if outcome == "fixed" and one.fix is None and key_of(one) in later:
+                # What another fix made possible is said as it was done.
+                did = later[key_of(one)]
+                one = replace(one, residual=did.residual, help=did.help)
             yield Reported(one, first.snapshot.workspace, outcome)
         for key, one in last.items():
             if key not in seen:

@@ -14,10 +14,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.tools import Started, Sub, Tool, started, table, text_of
-from dockerfix.shell import Command, Script, Use
+from dockerfix.shell import Command, Part, Script, Use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
     "Persist",
@@ -379,14 +379,19 @@ def _has(command: Command, script: Script | None, needs: str) -> bool:
     if needs == "no redirect":
         return not output and not command.in_pipeline
     if needs == "url":
-        return any(word.uses and "://" in text_of(word) for word in command.words)
+        return any(_computed(word.parts) and "://" in text_of(word) for word in command.words)
     if needs == "value":
-        return any(word.uses for word in command.words) or any(
+        return any(_computed(word.parts) for word in command.words) or any(
             redirect.body is not None for redirect in command.redirects
         )
     if needs == "password":
         return any("password" in text_of(word) for word in command.words)
     return True
+
+
+def _computed(parts: Iterable[Part]) -> bool:
+    """Whether the shell puts something into a word: a variable, or what a command prints."""
+    return any(one.kind in ("variable", "command") or _computed(one.children) for one in parts)
 
 
 def uses_in(script: Script, name: str) -> frozenset[str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dockerfix.shell import Script
     from dockerfix.syntax.nodes import Instruction
 
-__all__ = ["Fate", "fate", "run_leaks", "secret_files", "setting_of"]
+__all__ = ["Fate", "fate", "run_leaks", "secret_files", "setting_of", "takes"]
 
 UNKEPT = frozenset({"tmpfs", "cache", "bind", "secret", "ssh"})
 _DEPTH = 8
@@ -214,16 +214,23 @@ def _taken(model: Model, stage: Stage, path: str, depth: int) -> Instruction | N
             source = model.graph.find(one.from_)
             if source is None or source.index not in holders or source.index >= other.index:
                 continue
-            for word in one.sources:
-                wanted = word.raw.decode("utf-8", "surrogateescape").strip("\"'")
-                root = posixpath.normpath(posixpath.join("/", wanted))
-                if path and "$" not in root and not _copies(root, path):
-                    continue
-                if other.in_final_chain:
-                    return one
-                if depth < _DEPTH and _taken(model, other, "", depth + 1) is not None:
-                    return one
+            if not takes(one, path):
+                continue
+            if other.in_final_chain:
+                return one
+            if depth < _DEPTH and _taken(model, other, "", depth + 1) is not None:
+                return one
     return None
+
+
+def takes(copy: Copy, path: str) -> bool:
+    """Whether a COPY --from may take the file at `path`; any file where that is empty."""
+    for word in copy.sources:
+        wanted = word.raw.decode("utf-8", "surrogateescape").strip("\"'")
+        root = posixpath.normpath(posixpath.join("/", wanted))
+        if not path or "$" in root or _copies(root, path):
+            return True
+    return False
 
 
 def _copies(source: str, path: str) -> bool:

@@ -93,14 +93,20 @@ class RunReading:
 
 class RunReader:
     """Reads the RUNs of one Dockerfile, each once. `context` is its build context, None where
-    nobody looked at it: then nothing is known of config files and scripts."""
+    nobody looked at it: then nothing is known of config files and scripts. `told` are RUNs (by
+    offset) whose shell texts are others than those in the file."""
 
-    def __init__(self, model: Model, context: BuildContext | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        context: BuildContext | None = None,
+        told: Mapping[int, tuple[Script, ...]] | None = None,
+    ) -> None:
         self.model = model
         self.context = context
         self._local: dict[int, tuple[LocalScript, ...]] = {}
         self._files: dict[int, Mapping[str, bytes]] = {}
-        self._scripts: dict[int, tuple[Script, ...]] = {}
+        self._scripts: dict[int, tuple[Script, ...]] = dict(told or {})
         self._helpers: frozenset[str] | None = None
         self._keys: dict[str, bool] = {}
 

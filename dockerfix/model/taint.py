@@ -178,12 +178,20 @@ def _written(flow: Flow, command: Command) -> Iterator[Leak]:
                 yield from _into(flow, command, word, dump=said == "dump", text=spelled(word)[3:])
     if in_place(command) and flow.in_words(command) and len(words) > 1:
         yield from _into(flow, command, words[-1])
-    if name in read["copiers"] and len(words) > 1:
+    if name in read["copiers"] and len(words) > 1 and not _links(command):
         for source in words[:-1]:
             if flow.path(spelled(source), command) in flow.files or (
                 spelled(source) == "/dev/stdin" and flow.is_fed(command)
             ):
                 yield from _into(flow, command, words[-1], source=source)
+
+
+def _links(command: Command) -> bool:
+    """`ln -s`: the link says where the file is, and not what is in it."""
+    one = started(command)[0]
+    return one.name == "ln" and any(
+        word == "--symbolic" or re.fullmatch(r"-\w*s\w*", word) for word in one.words
+    )
 
 
 def _called(name: str) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Safety
 from dockerfix.finding import Finding, Place, Severity
-from dockerfix.model.taint import SHOWN, advice
+from dockerfix.model.taint import SHOWN
 from dockerfix.rewrite.exposure import Exposure, exposures
+from dockerfix.rewrite.mounted_advice import advised
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class SecretInLog:
             message=f"the build log shows the value of {one.variable}: "
             + (f"{one.script}: {says}" if one.script else says),
             reason=WHY,
-            help=advice(one.leak, one.variable),
+            help=advised(context, one, mount=False),
             residual="known",
             related=related,
         )

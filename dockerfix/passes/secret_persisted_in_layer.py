@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dockerfix.edits import Safety
+from dockerfix.edits import Fix, Safety
 from dockerfix.finding import Finding, Place, Severity
+from dockerfix.model.file_secrets import kind_of
 from dockerfix.model.run_taint import fate
-from dockerfix.model.taint import advice
 from dockerfix.rewrite.exposure import Exposure, exposures, heredocs
+from dockerfix.rewrite.mounted_advice import advised
+from dockerfix.rewrite.mounted_copies import mounted_there
+from dockerfix.rewrite.mounted_values import ended_in_file, repair_file
 from dockerfix.rewrite.persisted import Cure, ended, repair
 from dockerfix.rewrite.ssh import forwarded
 
@@ -35,9 +38,8 @@ class SecretPersistedInLayer:
         says = f"{one.script}: {one.leak.says}" if one.script else one.leak.says
         quiet = one.maybe or known.kind == "cache"
         where = "the builder's cache" if known.kind == "cache" else "a layer"
-        cure = ended(context, one.name, one.run, one.leak) if not one.script else None
+        cure, fix = self.cured(context, one)
         certain = cure is not None or forwarded(context, one.variable)
-        fix = repair(context, self.name, one.name, one.run, one.leak) if certain else None
         return Finding(
             path=context.path,
             span=one.at,
@@ -47,7 +49,7 @@ class SecretPersistedInLayer:
             safety=Safety.UNSAFE if fix is not None else Safety.MANUAL,
             message=f"{one.variable} stays in {where}: {says}",
             reason=f"{known.says}; a secret mount alone does not change that",
-            help=help_for(one, cure, part=fix is None),
+            help=help_for(context, one, cure, part=fix is None),
             residual="none" if certain else "known",
             fix=fix,
             related=tuple(
@@ -56,6 +58,23 @@ class SecretPersistedInLayer:
                 if place is not None
             ),
         )
+
+    def cured(self, context: Context, one: Exposure) -> tuple[Cure | None, Fix | None]:
+        """What ends it, and the fix where the secret is mounted already."""
+        if one.script:
+            return None, None
+        if not one.name.startswith("/"):
+            cure = ended(context, one.name, one.run, one.leak)
+            certain = cure is not None or forwarded(context, one.variable)
+            fix = repair(context, self.name, one.name, one.run, one.leak) if certain else None
+            return cure, fix
+        copied = mounted_there(context, self.name, one.run, one.name, one.leak)
+        if copied is not None:
+            said = f"{one.leak.file} is mounted where it is read, and in no layer"
+            return Cure(said=[said]), copied
+        found = ended_in_file(context, one.run, one.name, one.leak)
+        fix = repair_file(context, self.name, *found) if found is not None else None
+        return (found[1] if found is not None and fix is not None else None), fix
 
     def copied(self, context: Context, variable: str, site: ExpansionSite) -> Finding:
         """BuildKit expands a here-document of COPY and writes it into a layer."""
@@ -76,7 +95,7 @@ class SecretPersistedInLayer:
         )
 
 
-def help_for(one: Exposure, cure: Cure | None, *, part: bool) -> str:
+def help_for(context: Context, one: Exposure, cure: Cure | None, *, part: bool) -> str:
     """What is done about it, as `part` of another fix or by this one; else what fits the file. A
     mounted file that is only copied can be mounted there at once."""
     if cure is not None and cure.said:
@@ -85,5 +104,9 @@ def help_for(one: Exposure, cure: Cure | None, *, part: bool) -> str:
     leak = one.leak
     words = leak.script.text[leak.span.start : leak.span.end].split()
     if one.name.startswith("/") and leak.path and words[:1] in ([b"cat"], [b"cp"], [b"install"]):
-        return f"let the mount put it there: `--mount=type=secret,id={one.variable},target={leak.path}`"
-    return advice(leak, one.variable if one.name.startswith("/") else one.name)
+        mount = f"`--mount=type=secret,id={one.variable},target={leak.path}`"
+        run_time = kind_of(leak.path).container
+        return f"let the mount put it there: {mount}" + (
+            "; a container that needs it gets it when it starts" if run_time else ""
+        )
+    return advised(context, one)

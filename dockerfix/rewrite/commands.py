@@ -29,11 +29,16 @@ def written_in_place(dockerfile: Dockerfile, script: Script, span: Span) -> bool
     not in the exec form, not behind another quoting."""
     if not script.projection.segments:
         return False
-    host = dockerfile.source.text(script.projection.host_span(span))
-    read = script.text[span.start : span.end]
-    # Where lines are continued the shell reads blanks, of the same length.
-    same = zip(read, host, strict=False)
-    return len(host) == len(read) and all(it == at or it == BLANKS[0] for it, at in same)
+    for piece, stands_in in script.projection.pieces(span):
+        host = dockerfile.source.text(script.projection.host_span(piece))
+        read = script.text[piece.start : piece.end]
+        # Where lines are continued the shell reads blanks, of the same length.
+        same = zip(read, host, strict=False)
+        if not stands_in and (
+            len(host) != len(read) or any(it not in (at, BLANKS[0]) for it, at in same)
+        ):
+            return False
+    return True
 
 
 def plain_chain(script: Script) -> bool:
@@ -87,7 +92,13 @@ def joined(dockerfile: Dockerfile, script: Script, span: Span) -> bytes:
     """The text of `span` as BuildKit hands it to the shell: without the line breaks, for which a
     projection holds blanks, and the comments between."""
     read = script.text[span.start : span.end]
-    host = dockerfile.source.text(script.projection.host_span(span))
+    projection = script.projection
+    host = b"".join(
+        script.text[piece.start : piece.end]
+        if stands_in
+        else dockerfile.source.text(projection.host_span(piece))
+        for piece, stands_in in projection.pieces(span)
+    )
     if host == read:
         return read
     broken = re.escape(dockerfile.escape) + rb"[ \t]*\r?\n(?:[ \t]*(?:#[^\n]*)?\r?\n)*"

@@ -85,7 +85,7 @@ def objection(context: Context, run: Run, taking: Taking) -> tuple[str, Span, st
     uid, mode = _rights(context, run, taking)
     user = context.model.setting(run).user
     parent = posixpath.dirname(taking.target or "/")
-    if user is None or (uid is None and mode != "0444") or _there(context, run, parent):
+    if user is None or (uid is None and mode != "0444") or there(context, run, parent):
         return None
     return (
         f"the folder {parent} would belong to root in line {run.start_line}, where another user "
@@ -95,7 +95,7 @@ def objection(context: Context, run: Run, taking: Taking) -> tuple[str, Span, st
     )
 
 
-def _there(context: Context, run: Run, folder: str) -> bool:
+def there(context: Context, run: Run, folder: str) -> bool:
     """Whether the image has the folder before the RUN."""
     setting = setting_of(context.model, run)
     if folder in (setting.workdir, setting.home, *rows()["destination"]["there"]):

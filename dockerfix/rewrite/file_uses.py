@@ -63,10 +63,15 @@ class Use:
 
 
 def use_of(
-    context: Context, run: Run, target: str, kind: Kind, order: tuple[int, ...]
-) -> Use:  # fmt: skip
-    """What `run` does with the file at `target`."""
-    return _Reader(context, run, target, kind, order).use()
+    context: Context,
+    run: Run,
+    target: str,
+    kind: Kind,
+    order: tuple[int, ...],
+    brings: tuple[Unit, ...] = (),
+) -> Use:
+    """What `run` does with the file at `target`; `brings` puts it there, and goes."""
+    return _Reader(context, run, target, kind, order, brings).use()
 
 
 class _Refused(Exception):  # noqa: N818
@@ -75,8 +80,15 @@ class _Refused(Exception):  # noqa: N818
 
 class _Reader:
     def __init__(
-        self, context: Context, run: Run, target: str, kind: Kind, order: tuple[int, ...]
+        self,
+        context: Context,
+        run: Run,
+        target: str,
+        kind: Kind,
+        order: tuple[int, ...],
+        brings: tuple[Unit, ...],
     ) -> None:
+        self.brings = brings
         self.context, self.run, self.target, self.kind = context, run, target, kind
         self.order = order
         self.name = posixpath.basename(target)
@@ -89,11 +101,13 @@ class _Reader:
         scripts = self.context.reader.scripts(self.run)
         if not scripts:
             return self.blind()
-        whole: list[Unit] = []
+        whole = list(self.brings)
         words: list[tuple[Command, Word]] = []
         above = ""
         try:
             for script, command in self.commands(scripts):
+                if any(command in unit.commands for unit in self.brings):
+                    continue
                 named = self.names(command)
                 says = self.object(command, named)
                 self.found.objection = self.found.objection or says

@@ -269,7 +269,7 @@ def _way(one: Keeping, leak: Leak, made: Made) -> Way | None:
     readers = references.read_by(leak.path)
     if stage is None:
         return None
-    if any(_copied(it, leak) for it in context.dockerfile.instructions):
+    if any(copied_by_name(it, leak) for it in context.dockerfile.instructions):
         return None
     users: list[Run] = []
     for below in stage.descendants:
@@ -316,7 +316,7 @@ def _moves_it(one: Instruction, leak: Leak) -> bool:
     return isinstance(one, Workdir) and not leak.file.startswith(ANCHORED)
 
 
-def _copied(one: Instruction, leak: Leak) -> bool:
+def copied_by_name(one: Instruction, leak: Leak) -> bool:
     """Whether another stage takes the file by its name."""
     return (
         isinstance(one, Copy)
@@ -393,4 +393,4 @@ def _drop_removal(one: Keeping, remover: Run, leak: Leak) -> None:
             return
 
 
-__all__ = ["move_file", "script_of"]
+__all__ = ["copied_by_name", "move_file", "script_of"]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
 from dockerfix.model.readers import may_read
-from dockerfix.model.run_taint import fate
+from dockerfix.model.run_taint import fate, takes
 from dockerfix.model.runs import RunReading, only_writes
 from dockerfix.rewrite.commands import written_in_place
 from dockerfix.rewrite.delivery import Mounted
@@ -26,9 +26,10 @@ from dockerfix.rewrite.moved import move_file
 from dockerfix.rewrite.settings import move_setting
 from dockerfix.rewrite.users import started_by
 from dockerfix.syntax import make, verbs
+from dockerfix.syntax.nodes import Copy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from dockerfix.context import Context
     from dockerfix.edits import Operation
@@ -121,8 +122,8 @@ def ended(context: Context, name: str, run: Run, leak: Leak) -> Cure | None:
             return None
         live = list(context.model.reach(binding))
     else:
-        first = min(one.span.start for one in live)
-        live = [one for one in context.runs if one.span.start >= first]
+        kept = [it for one in live for it in context.reader.reading(one, name).leaks if it.stays]
+        live = list(connected(context, live[0], {it.path for it in kept}))
     readings = [context.reader.reading(one, name) for one in live if _has(one, name, binding)]
     found = cure(context, name, readings, live)
     return found if found.ends(run, leak) else None
@@ -130,6 +131,36 @@ def ended(context: Context, name: str, run: Run, leak: Leak) -> Cure | None:
 
 def _has(run: Run, name: str, binding: Binding | None) -> bool:
     return binding is not None or mount_of(run, name) is not None
+
+
+def connected(context: Context, first: Run, paths: Collection[str] = ("",)) -> tuple[Run, ...]:
+    """`first` and the RUNs behind it that may find what it leaves at `paths` (empty: anywhere):
+    those of its stage, of stages that are built from it, and of those that take it from there."""
+    found: set[int] = set()
+    own = context.model.stage_of(first)
+    waiting = [own] if own is not None else []
+    while waiting:
+        one = waiting.pop()
+        if one.index in found:
+            continue
+        found.add(one.index)
+        waiting += one.descendants
+        waiting += [
+            other
+            for other in context.model.stages
+            for it in other.instructions
+            if isinstance(it, Copy)
+            and it.from_
+            and context.model.graph.find(it.from_) is one
+            and any(takes(it, path) for path in paths)
+        ]
+    return tuple(
+        run
+        for run in context.runs
+        if run.span.start >= first.span.start
+        and (stage := context.model.stage_of(run)) is not None
+        and stage.index in found
+    )
 
 
 def mount_of(run: Run, name: str) -> Mount | None:

@@ -1,0 +1,322 @@
+"""A value that RUNs read from a mounted file and keep, told as if a variable held it.
+
+What keeps a variable's value out of a layer (`persisted`) is asked about the RUN as it would stand
+with a variable in the place of `$(cat FILE)`. Each RUN that needs the variable then gets it: from
+the mount (`env=`), or by a statement that reads the file where `env=` may not give the same bytes.
+A file that is used as a file is not its business.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dockerfix.edits import Fix, Safety
+from dockerfix.model import references
+from dockerfix.model.run_taint import run_leaks
+from dockerfix.model.secrets import classify
+from dockerfix.model.taint import SHOWN
+from dockerfix.rewrite import forms
+from dockerfix.rewrite.composite import RUNTIME_NAMES, SHELL_NAMES
+from dockerfix.rewrite.mounts import Given, secret_mounts, with_frontend
+from dockerfix.rewrite.persisted import Cure, connected, cure
+from dockerfix.rewrite.shell_loads import Load, loads
+from dockerfix.shell.words import is_name
+from dockerfix.source import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from dockerfix.context import Context
+    from dockerfix.model.taint import Leak
+    from dockerfix.rewrite.forms import Form
+    from dockerfix.shell import Assignment, Part, Script
+    from dockerfix.syntax.nodes import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The secret `id` as the variable `name`: `context` is the Dockerfile with the RUNs `given`
+    (by offset) told so. `loads` are their assignments of the variable, `form` is how a RUN without
+    one gets it."""
+
+    context: Context
+    id: str
+    name: str
+    form: Form
+    given: Mapping[int, Given]
+    loads: Mapping[int, Load]
+    live: tuple[Run, ...]
+
+    @property
+    def first(self) -> Given:
+        return next(iter(self.given.values()))
+
+
+def told(context: Context, run: Run, path: str) -> Told | None:
+    """The file at `path`, which `run` reads, as a variable; None where that cannot be told."""
+    mine = next((it for it in secret_mounts(context) if it.run is run and it.file == path), None)
+    if mine is None:
+        return None
+    given: dict[int, Given] = {}
+    for it in secret_mounts(context):
+        if it.id == mine.id and it.file and context.reader.posix(it.run) and not it.run.exec_form:
+            given.setdefault(it.run.span.start, it)
+    paths = {
+        leak.path
+        for it in given.values()
+        for leak in run_leaks(
+            context.model, it.run, context.reader.scripts(it.run), "", (it.file or "",)
+        )
+        if leak.stays
+    }
+    live = connected(context, next(iter(given.values())).run, paths)
+    held = [load for load in loads(context) if load.given.id == mine.id]
+    name = variable_of(context, mine, live, held)
+    if name is None or run.span.start not in given:
+        return None
+    assigned = {load.run.span.start: load for load in held if load.name == name}
+    scripts = {}
+    for one in context.runs:
+        start, texts = one.span.start, context.reader.scripts(one)
+        if start in given:
+            retold = [
+                _retold(text, given[start].file or "", name, assigned.get(start)) for text in texts
+            ]
+            if None in retold:
+                del given[start]
+            else:
+                texts = tuple(text for text in retold if text is not None)
+        scripts[start] = texts
+    if run.span.start not in given:
+        return None
+    return Told(
+        context.told(scripts), mine.id, name, _form(context, mine.id, name), given, assigned, live
+    )
+
+
+def variable_of(
+    context: Context, given: Given, live: Iterable[Run], held: Iterable[Load] = ()
+) -> str | None:
+    """The name of a variable for the secret: the one that the RUN reads it into, that a caller
+    takes it from, or the id's; None where the RUNs `live` have another use for it."""
+    names = [load.name for load in held if load.run is given.run]
+    names += [load.name for load in held]
+    if given.env:
+        names.insert(0, given.env)
+    for call in (*context.calls, *context.documents):
+        names += [
+            it.source[4:] for it in call.secrets if it.id == given.id and it.source[:4] == "env:"
+        ]
+    plain = re.sub(r"\W", "_", given.id)
+    plain = plain if plain != plain.lower() else plain.upper()
+    names.append(plain if classify(plain).secret else f"{plain}_SECRET")
+    name = names[0]
+    if not is_name(name) or not name.isascii() or name in SHELL_NAMES | RUNTIME_NAMES:
+        return None
+    own = {load.assignment.span for load in held if load.name == name}
+    for run in live:
+        if name in context.model.environment(run):
+            return None
+        for it in run.mounts:
+            if it.type == "secret" and it.env == name and it.id != given.id:
+                return None
+        for text in context.reader.scripts(run):
+            for script in (text, *(nested.script for nested in text.nested)):
+                if any(
+                    it.name == name and it.span not in own and it.value_span is not None
+                    for it in script.assignments
+                ):
+                    return None
+    return name
+
+
+def _form(context: Context, id: str, name: str) -> Form:
+    """A file may end in a line break, which `$(cat FILE)` cuts off and `env=` does not."""
+    found, _ = forms.form(context, name, with_frontend(context).env)
+    calls = (*context.calls, *context.documents)
+    if any(it.id == id and it.source.startswith("file:") for call in calls for it in call.secrets):
+        return "file"
+    return found
+
+
+# -- the text with a variable in it ---------------------------------------------------
+
+
+def reads(script: Script, path: str) -> Iterator[Span]:
+    """Where the shell puts in what the file at `path` holds: `$(cat PATH)`, `$(< PATH)`."""
+    file = rb"[\"']?" + re.escape(path.encode("utf-8", "surrogateescape")) + rb"[\"']?"
+    looks = rb"\$\(\s*(?:cat\s+|<\s*)%s\s*\)|`\s*cat\s+%s\s*`" % (file, file)
+    parts = set(_substitutions(part for command in script.commands for part in _parts(command)))
+    for found in re.finditer(looks, script.text):
+        span = Span(found.start(), found.end())
+        if span in parts or any(
+            "substitution" in it.context and it.name == "cat" and span.contains(it.span)
+            for it in script.commands
+        ):
+            yield span
+
+
+def _parts(command: object) -> Iterator[Part]:
+    for word in command.words:  # type: ignore[attr-defined]
+        yield from word.parts
+
+
+def _substitutions(parts: Iterable[Part]) -> Iterator[Span]:
+    for one in parts:
+        if one.kind == "command":
+            yield one.span
+        yield from _substitutions(one.children)
+
+
+def _retold(script: Script, path: str, name: str, load: Load | None) -> Script | None:
+    """`script` with the variable for the file, and without the assignment that reads it; None
+    where that assignment does not hold for all of the text."""
+    from dockerfix.shell import read
+
+    changes: list[tuple[Span, bytes]] = []
+    gone = None
+    if load is not None and load.script is script:
+        gone = cut(load)
+        if gone is None:
+            return None
+        changes.append((gone, b" " * (gone.end - gone.start)))
+    for span in reads(script, path):
+        if gone is None or not gone.contains(span):
+            changes.append((span, b"${%s}" % name.encode()))
+    changes += _fed(script, path, name)
+    return read(script.projection.told_as(changes)) if changes else script
+
+
+def _fed(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
+    """A login that takes the file on its standard input is told with `echo`."""
+    said = b'echo "${%s}"' % name.encode()
+    for command in script.commands:
+        setting = references.setting(command, command.words[0]) if command.words else None
+        if setting is None or not setting.stdin:
+            continue
+        for redirect in command.redirects[-1:] if not command.in_pipeline else ():
+            same = redirect.target is not None and redirect.target.literal == path
+            if redirect.operator == "<" and same and len(command.redirects) == 1:
+                yield Span(command.span.start, command.span.start), said + b" | "
+                yield redirect.span, b" " * (redirect.span.end - redirect.span.start)
+        for stages in script.pipelines:
+            if len(stages) == 2 and stages[1].contains(command.words[0].span):
+                first = [it for it in script.commands if stages[0].contains(it.span)]
+                if [it.literal for one in first for it in one.words] == ["cat", path]:
+                    yield first[0].span, said
+
+
+def cut(load: Load) -> Span | None:
+    """The statement that reads the file into the variable, with its operator, and the `export`
+    behind it; None where other statements may see the variable without it."""
+    script, one = load.script, load.assignment
+    start, end = one.span
+    command = next((c for c in script.commands if c.span.contains(one.span)), None)
+    if one.kind == "export":
+        if command is None or len(command.words) != 2:
+            return None
+        start, end = command.span
+    elif one.kind != "plain":
+        return None
+    around = next((it for it in script.branches if it.contains(one.span)), None)
+    if around is not None:
+        if not _only_looks(script, around, one.name):
+            return None
+        start, end = around
+    elif (command is not None and set(command.context) - {"substitution"}) or _inside(script, one):
+        return None
+    name = re.escape(one.name.encode())
+    behind = re.compile(rb"\s*(?:&&|;|\n)\s*(?:export\s+" + name + rb"\s*(?:&&|;|\n)\s*)?")
+    found = behind.match(script.text, end)
+    whole = Span(start, found.end()) if found is not None else None
+    if whole is None or any(
+        use.name == one.name and use.span.start < whole.end and not whole.contains(use.span)
+        for use in script.uses
+    ):
+        return None
+    return whole
+
+
+def exported(load: Load, whole: Span) -> bool:
+    """Whether commands behind the statement have the variable, where the file is there."""
+    script, name = load.script, load.name
+    inside = any(it.exported and whole.contains(it.span) for it in script.assignments)
+    declared = any(
+        it.name == name and it.kind == "export" and whole.contains(it.span)
+        for it in script.assignments
+    )
+    return inside or declared or script.exported_at(name, whole.end)
+
+
+def _only_looks(script: Script, around: Span, name: str) -> bool:
+    """Whether an `if` does nothing but to read a file, where it is there, into the variable."""
+    inside = [it for it in script.commands if around.contains(it.span)]
+    text = script.text[around.start : around.end]
+    return (
+        b"else" not in text
+        and all(
+            "substitution" in it.context or it.name in ("[", "[[", "test", "export", "exit")
+            for it in inside
+        )
+        and all(it.name == name for it in script.assignments if around.contains(it.span))
+    )
+
+
+def _inside(script: Script, one: Assignment) -> bool:
+    """Whether a statement without a command of its own stands in a branch, a loop or a group."""
+    if one.kind != "plain":
+        return False
+    before = [it for it in script.commands if it.span.end <= one.span.start]
+    after = [it for it in script.commands if it.span.start >= one.span.end]
+    return bool(after and after[0].context) or bool(before and before[-1].context) or not after
+
+
+# -- the fix --------------------------------------------------------------------------
+
+
+def ended_in_file(context: Context, run: Run, path: str, leak: Leak) -> tuple[Told, Cure] | None:
+    """What ends `leak` of the file at `path`, which `run` has mounted."""
+    one = told(context, run, path)
+    if one is None:
+        return None
+    starts = [it for it in one.live if it.span.start in one.given]
+    readings = [one.context.reader.reading(it, one.name) for it in starts]
+    found = cure(one.context, one.name, readings, one.live)
+    at = leak.script.projection.host_span(leak.span).start
+    ends = any(
+        found.ends(run, it) and it.script.projection.host_span(it.span).start == at
+        for reading in readings
+        if reading.run is run
+        for it in reading.leaks
+    )
+    return (one, found) if ends else None
+
+
+def repair_file(context: Context, pass_name: str, one: Told, found: Cure) -> Fix | None:
+    """The fix that `found` is part of; None where a RUN cannot get the variable."""
+    from dockerfix.rewrite.variable_given import given_variable
+
+    operations = given_variable(context, one, found)
+    if operations is None:
+        return None
+    calls = (*context.calls, *context.documents)
+    known = any(it.id == one.id for call in calls for it in call.secrets)
+    if one.form == "env" and not known and not one.loads:
+        found.say(
+            "the secret must not end in a line break, which `$(cat FILE)` cut off and `env=` keeps"
+        )
+    return Fix(pass_name, Safety.UNSAFE, "none", (*found.operations, *operations))
+
+
+def shows_more(context: Context, one: Told, run: Run) -> bool:
+    """Whether the RUN would print the variable, or write it, with all others: it had it not."""
+    leaks = one.context.reader.reading(run, one.name).every_leak
+    return any(
+        (leak.kind in SHOWN or leak.kind == "environment-dump") and "every variable" in leak.says
+        for leak in leaks
+    )
+
+
+__all__ = ["Told", "ended_in_file", "repair_file", "shows_more", "told", "variable_of"]

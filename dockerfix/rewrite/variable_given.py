@@ -1,0 +1,153 @@
+"""How the RUNs get a variable for a secret that they had as a file: by `env=` on the mount, by a
+statement that reads the file, or not at all where nothing is left to read it.
+
+Works on what `mounted_values` found; knows no tool.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dockerfix.rewrite import forms
+from dockerfix.rewrite.commands import remove_span
+from dockerfix.rewrite.forms import AMPERSAND
+from dockerfix.rewrite.mounted_values import cut, exported, shows_more
+from dockerfix.rewrite.mounts import with_frontend
+from dockerfix.source import Span
+from dockerfix.syntax import make, verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dockerfix.context import Context
+    from dockerfix.edits import Operation
+    from dockerfix.rewrite.mounted_values import Told
+    from dockerfix.rewrite.mounts import Given
+    from dockerfix.rewrite.persisted import Cure
+    from dockerfix.syntax.nodes import Run
+
+
+class _NotGivenError(Exception):
+    """A RUN needs the variable and cannot have it."""
+
+
+def given_variable(context: Context, one: Told, found: Cure) -> tuple[Operation, ...] | None:
+    """The operations beside those of the cure `found`; None where a RUN cannot get the variable."""
+    operations: list[Operation] = []
+    touched = {it.at.start for it in found.operations}
+    try:
+        for run in one.live:
+            start, held = run.span.start, one.given.get(run.span.start)
+            if start in found.removed:
+                continue
+            if held is not None and start in found.free:
+                operations += _taken(context, one, found, held)
+            elif held is not None and start in touched | found.readers.keys():
+                operations += _held(context, one, found, held)
+            elif held is None and start in found.readers and start not in found.free:
+                operations += _new(context, one, run)
+    except _NotGivenError:
+        return None
+    if any(isinstance(it.value, bytes) and b",env=" in it.value for it in operations):
+        operations += with_frontend(context).operations
+    return tuple(operations)
+
+
+def _held(context: Context, one: Told, found: Cure, held: Given) -> Iterator[Operation]:
+    """A RUN that has the file."""
+    run, load = held.run, one.loads.get(held.run.span.start)
+    gone = cut(load) if load is not None else None
+    if load is not None and gone is not None:
+        if not exported(load, gone):
+            at = load.script.projection.host(load.assignment.span.end, end=True)
+            text = b" && export %s" % one.name.encode()
+            yield verbs.replace(context.dockerfile, run, Span(at, at), text)
+        return
+    if held.env == one.name:
+        return
+    if shows_more(context, one, run):
+        raise _NotGivenError
+    if one.form == "file":
+        yield _loaded(context, one, run, held.file or "")
+        return
+    kept = _left(context, found, held)
+    raw = context.dockerfile.source.text(held.span)
+    rights = dict(held.mount.options) if kept else {}
+    mode, uid, gid = (rights.get(key) for key in ("mode", "uid", "gid"))
+    text = make.mount(
+        id=one.id,
+        env=one.name,
+        target=held.file if kept else None,
+        required=True if held.mount.required else None,
+        mode=mode,
+        uid=int(uid) if uid and uid.isdigit() else None,
+        gid=int(gid) if gid and gid.isdigit() else None,
+        bare=b"required=" not in raw,
+    )
+    yield verbs.replace_mount(context.dockerfile, run, held.mount, text)
+
+
+def _new(context: Context, one: Told, run: Run) -> Iterator[Operation]:
+    """A RUN that has nothing of the secret yet."""
+    if any(it.type == "secret" and it.env == one.name for it in run.mounts):
+        return
+    if shows_more(context, one, run):
+        raise _NotGivenError
+    required = one.first.mount.required
+    if one.form == "env":
+        text = make.mount(id=one.id, env=one.name, required=True if required else None)
+        yield verbs.add_mount(context.dockerfile, run, text)
+        return
+    first, setting = one.first, context.model.setting
+    raw = context.dockerfile.source.text(first.span).partition(b"=")[2]
+    if setting(run).user is setting(first.run).user and b"$" not in raw and not first.env:
+        yield verbs.add_mount(context.dockerfile, run, raw)
+        yield _loaded(context, one, run, first.file or "")
+        return
+    text = forms.file_mount(context, run, one.id, required)
+    yield verbs.add_mount(context.dockerfile, run, text)
+    yield _loaded(context, one, run, forms.file_path(one.id))
+
+
+def _loaded(context: Context, one: Told, run: Run, path: str) -> Operation:
+    if forms.objection(context, run):
+        raise _NotGivenError
+    texts = (it.text for it in context.reader.scripts(run))
+    operator = b"; " if any(AMPERSAND.search(text) for text in texts) else b" && "
+    text = f'export {one.name}="$(cat {path})"'.encode("utf-8", "surrogateescape") + operator
+    return verbs.insert_statement(context.dockerfile, run, text, sets=one.name)
+
+
+def _taken(context: Context, one: Told, found: Cure, held: Given) -> Iterator[Operation]:
+    """A RUN that no longer needs it: the mount goes, and the statement that read the file."""
+    load = one.loads.get(held.run.span.start)
+    gone: list[Operation] = []
+    if load is not None and (span := cut(load)) is not None:
+        whole = Span(span.start, len(load.script.text[: span.end].rstrip(b" \t\r\n;&")))
+        operation = remove_span(context.dockerfile, held.run, load.script, whole)
+        if operation is None or operation.verb == "remove":
+            return
+        gone = [operation]
+    if _left(context, found, held, *gone):
+        return
+    yield from gone
+    yield verbs.remove_mount(context.dockerfile, held.run, held.mount)
+
+
+def _left(context: Context, found: Cure, held: Given, *others: Operation) -> bool:
+    """Whether the RUN may still read the file when the cure is through."""
+    run = held.run
+    changed = sorted(
+        span
+        for it in (*found.operations, *others)
+        if it.at == run.span and it.verb == "replace"
+        for span in it.touches
+    )
+    end, rest = run.arguments_span.start, b""
+    for span in changed:
+        rest += context.dockerfile.source.text(Span(end, max(end, span.start)))
+        end = max(end, span.end)
+    rest += context.dockerfile.source.text(Span(end, run.span.end))
+    path = held.file or ""
+    folder = forms.FOLDER if path.startswith(forms.FOLDER) else path
+    return folder.rstrip("/").encode("utf-8", "surrogateescape") in rest
