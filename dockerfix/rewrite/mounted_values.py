@@ -101,35 +101,37 @@ def variable_of(
 ) -> str | None:
     """The name of a variable for the secret: the one that the RUN reads it into, that a caller
     takes it from, or the id's; None where the RUNs `live` have another use for it."""
-    names = [load.name for load in held if load.run is given.run]
-    names += [load.name for load in held]
-    if given.env:
-        names.insert(0, given.env)
-    for call in (*context.calls, *context.documents):
-        names += [
-            it.source[4:] for it in call.secrets if it.id == given.id and it.source[:4] == "env:"
-        ]
-    plain = re.sub(r"\W", "_", given.id)
-    plain = plain if plain != plain.lower() else plain.upper()
-    names.append(plain if classify(plain).secret else f"{plain}_SECRET")
-    name = names[0]
+    own = [load.name for load in held if load.run is given.run]
+    names = [given.env or "", *(own or [load.name for load in held])]
+    if not own:
+        for call in (*context.calls, *context.documents):
+            sources = [it.source for it in call.secrets if it.id == given.id]
+            names += [it.removeprefix("env:") for it in sources if it.startswith("env:")]
+        plain = re.sub(r"\W", "_", given.id)
+        plain = plain if plain != plain.lower() else plain.upper()
+        names += [plain] if classify(plain).secret else []
+        names += [f"{plain}_SECRET"]
+    return next((it for it in names if it and _free(context, given, it, live, held)), None)
+
+
+def _free(
+    context: Context, given: Given, name: str, live: Iterable[Run], held: Iterable[Load]
+) -> bool:
+    """Whether a variable of that name is nothing else in the RUNs."""
     if not is_name(name) or not name.isascii() or name in SHELL_NAMES | RUNTIME_NAMES:
-        return None
+        return False
     own = {load.assignment.span for load in held if load.name == name}
-    for run in live:
-        if name in context.model.environment(run):
-            return None
-        for it in run.mounts:
-            if it.type == "secret" and it.env == name and it.id != given.id:
-                return None
-        for text in context.reader.scripts(run):
-            for script in (text, *(nested.script for nested in text.nested)):
-                if any(
-                    it.name == name and it.span not in own and it.value_span is not None
-                    for it in script.assignments
-                ):
-                    return None
-    return name
+    return not any(
+        name in context.model.environment(run)
+        or any(it.env == name and it.id != given.id for it in run.mounts if it.type == "secret")
+        or any(
+            it.name == name and it.span not in own and it.value_span is not None
+            for text in context.reader.scripts(run)
+            for script in (text, *(nested.script for nested in text.nested))
+            for it in script.assignments
+        )
+        for run in live
+    )
 
 
 def _form(context: Context, id: str, name: str) -> Form:
