@@ -9,7 +9,7 @@ projection says which text bytes stand where and how new text is written there.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.edits import Edit
@@ -44,7 +44,7 @@ class Projection:
     text: bytes
     segments: tuple[Segment, ...]
     encode: Callable[[bytes], bytes] = verbatim
-    stand_ins: tuple[Span, ...] = ()
+    stand_ins: tuple[Span, ...] = field(default=(), kw_only=True)
     """Spans of the text that are other text than the host has there, which means the same."""
 
     @classmethod
@@ -93,7 +93,8 @@ class Projection:
             stand_ins.append(Span(len(text), len(text) + len(new)))
             text, at = text + new, span.end
         segments += self._moved(Span(at, len(self.text)), len(text) - at)
-        return Projection(text + self.text[at:], tuple(segments), self.encode, tuple(stand_ins))
+        text += self.text[at:]
+        return Projection(text, tuple(segments), self.encode, stand_ins=tuple(stand_ins))
 
     def _moved(self, span: Span, by: int) -> Iterator[Segment]:
         """The segments of `span`, for a text in which it stands `by` bytes further on."""
