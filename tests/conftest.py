@@ -53,6 +53,14 @@ def engine() -> Iterator[Engine]:
     running.clean()
 
 
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A Dockerfile that leaks, and the script that gives it the secret."""
+    from command_line import CALLER, DOCKERFILE, lay_out
+
+    return lay_out(tmp_path / "r", {"Dockerfile": DOCKERFILE, "build.sh": CALLER})
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update", action="store_true", help="rewrite the examples of docs/passes")
 

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it: streams, exit codes, roots, the filter, JSON."""
+"""The command line, run as a user runs it: streams, exit codes, roots, subcommands."""
 
 from __future__ import annotations
 
@@ -7,67 +7,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
-CANARY = "canary-gQ7vX2mZ9pLr4tYw8sKd"
-DOCKERFILE = "FROM node:20\nARG NPM_TOKEN\nRUN npm ci\n"
-FIXED = (
-    "# syntax=docker/dockerfile:1\nFROM node:20\n"
-    "RUN --mount=type=secret,id=NPM_TOKEN,env=NPM_TOKEN npm ci\n"
+from command_line import (
+    CALLER,
+    CANARY,
+    CLEAN,
+    DOCKERFILE,
+    FIXED,
+    FIXED_CALLER,
+    ROOT,
+    RUN_TIME,
+    dockerfix,
+    document,
+    lay_out,
+    text,
 )
-CALLER = '#!/bin/sh\ndocker build --build-arg NPM_TOKEN="$NPM_TOKEN" -t app .\n'
-FIXED_CALLER = "#!/bin/sh\ndocker build --secret id=NPM_TOKEN,env=NPM_TOKEN -t app .\n"
-CLEAN = "FROM node:20\nWORKDIR /app\nCOPY . .\nRUN npm ci\n"
-RUN_TIME = f"FROM node:20\nENV DB_PASSWORD={CANARY}\nCMD node\n"
-
-
-def dockerfix(
-    where: Path, *arguments: str, stdin: bytes | None = None
-) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "dockerfix", *arguments],
-        cwd=where,
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        timeout=60,
-    )
-    assert b"Traceback" not in done.stderr, done.stderr
-    return subprocess.CompletedProcess(
-        done.args,
-        done.returncode,
-        done.stdout.decode("utf-8", "surrogateescape"),
-        done.stderr.decode("utf-8", "surrogateescape"),
-    )
-
-
-def lay_out(root: Path, files: dict[str, str | bytes]) -> Path:
-    (root / ".git").mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return root
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    return lay_out(tmp_path / "r", {"Dockerfile": DOCKERFILE, "build.sh": CALLER})
-
-
-def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    conforms(found, SCHEMA)
-    return found
-
-
-def text(path: Path) -> str:
-    return path.read_bytes().decode()
-
 
 # Reports
 
@@ -236,6 +191,18 @@ def test_an_interrupted_write_is_told_and_dealt_with(repository: Path) -> None:
     assert not (repository / ".dockerfix-journal").exists()
 
 
+def test_what_another_fix_cures_is_neither_left_by_hand_nor_advised(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(
+        b"FROM node:20\nARG T_TOKEN\n"
+        b'RUN echo "//r.example.com/:_authToken=$T_TOKEN" > .npmrc\nRUN npm ci\n'
+    )
+    done = dockerfix(tmp_path, "--diff", "--unsafe-fixes")
+    said = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
+    assert "2 findings in 1 Dockerfile; 2 fixed by this diff" in said
+    assert "to do by hand" not in said
+    assert "write the reference" not in said
+
+
 # Bad input
 
 
@@ -337,151 +304,6 @@ def test_help_is_plain_and_names_the_subcommands(repository: Path) -> None:
     assert "explain PASS" in done.stdout
 
 
-# The filter
-
-
-def test_the_filter_prints_the_fixed_text(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"Dockerfile": "FROM scratch\n"})
-    done = dockerfix(tmp_path, "-", "--stdin-filename", "Dockerfile", stdin=DOCKERFILE.encode())
-    assert done.returncode == 0
-    assert done.stdout == FIXED.replace("env=NPM_TOKEN", "env=NPM_TOKEN,required")
-    assert "callers outside this tree must give" in done.stderr
-    assert text(tmp_path / "Dockerfile") == "FROM scratch\n"
-
-
-def test_the_filter_leaves_what_would_change_other_files(repository: Path) -> None:
-    done = dockerfix(repository, "-", "--stdin-filename", "Dockerfile", stdin=DOCKERFILE.encode())
-    assert (done.returncode, done.stdout) == (0, DOCKERFILE)
-    assert "build.sh" in done.stderr
-    assert text(repository / "build.sh") == CALLER
-
-
-def test_the_filter_with_write_writes_the_callers_first(repository: Path) -> None:
-    done = dockerfix(
-        repository, "-", "--stdin-filename", "Dockerfile", "--write", stdin=DOCKERFILE.encode()
-    )
-    assert (done.returncode, done.stdout) == (0, FIXED)
-    assert text(repository / "build.sh") == FIXED_CALLER
-    assert text(repository / "Dockerfile") == DOCKERFILE
-
-
-def test_the_filter_does_not_write_callers_for_a_buffer_that_asks_something_else(
-    repository: Path,
-) -> None:
-    """What is on disk needs the build argument still: saving might never come (trap 40)."""
-    lay_out(repository, {"Dockerfile": CLEAN})
-    done = dockerfix(
-        repository, "-", "--stdin-filename", "Dockerfile", "--write", stdin=DOCKERFILE.encode()
-    )
-    assert (done.returncode, done.stdout) == (0, DOCKERFILE)
-    assert "save the file first" in done.stderr
-    assert text(repository / "build.sh") == CALLER
-
-
-def test_the_filter_exits_0_with_something_left(tmp_path: Path) -> None:
-    lay_out(tmp_path, {})
-    done = dockerfix(tmp_path, "-", stdin=RUN_TIME.encode())
-    assert (done.returncode, done.stdout) == (0, RUN_TIME)
-    assert "DB_PASSWORD" in done.stderr
-    assert CANARY not in done.stderr
-
-
-def test_the_filter_prints_its_input_when_it_fails(tmp_path: Path) -> None:
-    lay_out(tmp_path, {})
-    broken = DOCKERFILE + "RUN cat <<EOF\n"
-    done = dockerfix(tmp_path, "-", "--stdin-filename", "Dockerfile", stdin=broken.encode())
-    assert (done.returncode, done.stdout) == (2, broken)
-    assert "Dockerfile:4: error: " in done.stderr
-
-
-# JSON
-
-SCHEMA = json.loads((ROOT / "docs/report.schema.json").read_bytes())
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "object": dict, "array": list, "string": str, "integer": int, "null": type(None),
-}  # fmt: skip
-
-
-def conforms(value: Any, schema: dict[str, Any], where: str = "$") -> None:
-    """Holds `value` to the part of JSON Schema that the report's schema uses."""
-    if "$ref" in schema:
-        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
-    if "type" in schema:
-        names = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        assert any(isinstance(value, TYPES[name]) for name in names), where
-    if "const" in schema:
-        assert value == schema["const"], where
-    if "enum" in schema:
-        assert value in schema["enum"], (where, value)
-    if "minimum" in schema:
-        assert value >= schema["minimum"], where
-    if isinstance(value, dict):
-        known = schema.get("properties", {})
-        assert set(schema.get("required", ())) <= set(value), where
-        more = schema.get("additionalProperties", True)
-        for name, one in value.items():
-            if name in known:
-                conforms(one, known[name], f"{where}.{name}")
-            else:
-                assert more is not False, f"{where}.{name}"
-    if isinstance(value, list) and "items" in schema:
-        for index, one in enumerate(value):
-            conforms(one, schema["items"], f"{where}[{index}]")
-
-
-def test_the_json_report(repository: Path) -> None:
-    done = dockerfix(repository, "--output-format", "json")
-    assert (done.returncode, done.stderr) == (1, "")
-    found = document(done)
-    (one,) = found["findings"]
-    place = {key: one[key] for key in ("path", "line", "column", "end_line", "end_column")}
-    assert place == {
-        "path": "Dockerfile", "line": 2, "column": 5, "end_line": 2, "end_column": 14,
-    }  # fmt: skip
-    assert (one["pass"], one["variable"]) == ("secret-in-arg", "NPM_TOKEN")
-    assert (one["safety"], one["status"], one["severity"]) == ("safe", "fixable", "warning")
-    assert one["fix"]["paths"] == ["Dockerfile", "build.sh"]
-    assert found["summary"]["findings"] == 1
-    assert found["changed"] == []
-
-
-def test_json_with_diff_and_write(repository: Path) -> None:
-    found = document(dockerfix(repository, "--output-format", "json", "--diff"))
-    assert found["diff"].startswith("--- a/Dockerfile\n")
-    assert found["changed"] == ["Dockerfile", "build.sh"]
-    found = document(dockerfix(repository, "--output-format", "json", "--write"))
-    assert "diff" not in found
-    assert found["findings"][0]["fix"]["outcome"] == "fixed"
-    assert text(repository / "Dockerfile") == FIXED
-
-
-def test_outside_callers_are_told_the_flag(tmp_path: Path) -> None:
-    lay_out(tmp_path, {"Dockerfile": DOCKERFILE})
-    found = document(dockerfix(tmp_path, "--output-format", "json", "--diff"))
-    assert found["outside_callers"] == [
-        {
-            "dockerfile": "Dockerfile",
-            "variable": "NPM_TOKEN",
-            "flag": "--secret id=NPM_TOKEN,env=NPM_TOKEN",
-        }
-    ]
-    said = dockerfix(tmp_path, "--diff").stderr
-    flag = "Dockerfile: callers outside this tree must give `--secret id=NPM_TOKEN,env=NPM_TOKEN`"
-    assert said.count("callers outside") == 1
-    assert f"{flag} instead of `--build-arg NPM_TOKEN`\n" in said
-    written = "FROM a\nENV NPM_TOKEN=npm_inventedCanary0123456789abcdef\nRUN curl -u $NPM_TOKEN b\n"
-    lay_out(tmp_path, {"Dockerfile": written})
-    assert f"{flag}\n" in dockerfix(tmp_path, "--diff", "--unsafe-fixes").stderr
-
-
-def test_a_caller_that_git_ignores_is_told_of_and_not_edited(repository: Path) -> None:
-    lay_out(repository, {".gitignore": "local.sh\n", "local.sh": CALLER})
-    found = document(dockerfix(repository, "--output-format", "json", "--write"))
-    assert [(one["path"], one["line"]) for one in found["not_changed"]] == [("local.sh", 2)]
-    assert text(repository / "local.sh") == CALLER
-    assert text(repository / "build.sh") == FIXED_CALLER
-
-
 # Subcommands
 
 
@@ -531,15 +353,3 @@ def test_a_clean_file_loads_no_engine(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout == "[]\n", done.stderr
-
-
-def test_what_another_fix_cures_is_neither_left_by_hand_nor_advised(tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_bytes(
-        b"FROM node:20\nARG T_TOKEN\n"
-        b'RUN echo "//r.example.com/:_authToken=$T_TOKEN" > .npmrc\nRUN npm ci\n'
-    )
-    done = dockerfix(tmp_path, "--diff", "--unsafe-fixes")
-    said = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
-    assert "2 findings in 1 Dockerfile; 2 fixed by this diff" in said
-    assert "to do by hand" not in said
-    assert "write the reference" not in said
