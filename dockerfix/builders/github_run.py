@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockerfix.builders import github_unset
 from dockerfix.builders.call import BuildArg, SecretFlag, Value
 from dockerfix.builders.github_scope import EXPRESSION, Scope, inner
-from dockerfix.builders.held_flags import Held, holding, unquoted
+from dockerfix.builders.held_flags import PUT_IN, Held, holding, unquoted
 from dockerfix.builders.shell_dialect import ShellDialect
 from dockerfix.builders.shell_values import Host, Plan, Substitution
 from dockerfix.builders.yaml_shell import Session
@@ -66,7 +66,7 @@ def held_by(scope: Scope, places: Sequence[Node | None], script: Scalar) -> list
                 texts[name] = value
     own = file.entries(file.get(places[0], "env")) if places else {}
     found = []
-    for name in holding(texts, env_use):
+    for name in holding({key: one.text for key, one in texts.items()}, env_use):
         # In `env:` of a step, `${{ env.X }}` is not what the same `env:` sets.
         inside = name in own and any(env_use(one).search(texts[name].text) for one in own)
         one = Held(name, texts[name], "literal")
@@ -80,7 +80,7 @@ def held_by(scope: Scope, places: Sequence[Node | None], script: Scalar) -> list
 
 def spread(name: str) -> str:
     """The array that stands for the text of a variable where GitHub puts it into the script."""
-    return f"{name}__put_in"
+    return name + PUT_IN
 
 
 def env_use(name: str) -> re.Pattern[bytes]:
@@ -89,7 +89,7 @@ def env_use(name: str) -> re.Pattern[bytes]:
 
 def any_use(name: str) -> re.Pattern[bytes]:
     """A use in a script, or in an expression."""
-    raw = re.escape(name.removesuffix(spread("")).encode())
+    raw = re.escape(name.removesuffix(PUT_IN).encode())
     return re.compile(rb"\$\{?" + raw + rb"\b|\benv\." + raw + rb"(?![\w-])")
 
 

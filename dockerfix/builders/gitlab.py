@@ -261,7 +261,7 @@ class Pipeline:
                     forms[name] = file, "literal" if plain else "expanded"
         held = [
             (forms[name][0], Held(name, texts[name], forms[name][1]))
-            for name in holding(texts, shell_use)
+            for name in holding({key: one.text for key, one in texts.items()}, shell_use)
             if not self._elsewhere(name)
         ]
         return [one for one in held if one[1].usable]

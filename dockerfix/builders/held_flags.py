@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from dockerfix.finding import Refusal
 from dockerfix.projection import framed, substituted
@@ -21,10 +21,11 @@ from dockerfix.source import Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from dockerfix.formats.yaml import Scalar
     from dockerfix.projection import Projection
     from dockerfix.workspace import Workspace
 
+PUT_IN = "__put_in"
+"""Ends the name of an array that stands for a variable whose text is put into the command."""
 FLAGS = re.compile(rb"--(?:build-arg|secret)(?![\w-])")
 _LITERAL = re.compile(rb"[\"\\`$]")
 _EXPANDED = re.compile(rb"[\"\\`]|\$(?!\w|\{\w+\})")
@@ -35,13 +36,26 @@ _SAID = re.compile(rb"[ \t\"'|>@-]*(?:- )?[ \t\"'|>@-]*(?:echo|printf)\b[^;&|]*\
 Form = Literal["literal", "expanded", "text"]
 
 
+class Text(Protocol):
+    """What a variable is set to."""
+
+    @property
+    def text(self) -> bytes: ...
+
+    @property
+    def span(self) -> Span: ...
+
+    @property
+    def projection(self) -> Projection: ...
+
+
 class Held(NamedTuple):
     """A variable `name` of the host with the text of `scalar`. `form`: `literal` and `expanded` are
     variables of the shell's environment, in which the host leaves `$X` alone or puts it in;
     `text` is put into the command, where the shell reads it."""
 
     name: str
-    scalar: Scalar
+    scalar: Text
     form: Form
 
     def assigned(self, text: Projection) -> Projection:
@@ -64,15 +78,15 @@ class Held(NamedTuple):
         return self.form != "text" or not any(byte in b"();&|<>#`" for byte in plain)
 
 
-def holding(texts: Mapping[str, Scalar], refers: Callable[[str], re.Pattern[bytes]]) -> list[str]:
+def holding(texts: Mapping[str, bytes], refers: Callable[[str], re.Pattern[bytes]]) -> list[str]:
     """The names whose text holds flags of a build, or names one that does (`refers`), in an order
     in which each stands behind those that it names."""
-    found = [name for name, scalar in texts.items() if FLAGS.search(scalar.text)]
+    found = [name for name, text in texts.items() if FLAGS.search(text)]
     for _ in range(len(texts)):
         more = [
             name
-            for name, scalar in texts.items()
-            if name not in found and any(refers(one).search(scalar.text) for one in found)
+            for name, text in texts.items()
+            if name not in found and any(refers(one).search(text) for one in found)
         ]
         found += more
         if not more:
@@ -83,7 +97,7 @@ def holding(texts: Mapping[str, Scalar], refers: Callable[[str], re.Pattern[byte
         free = [
             name
             for name in found
-            if not any(refers(other).search(texts[name].text) for other in found if other != name)
+            if not any(refers(other).search(texts[name]) for other in found if other != name)
         ]
         if not free:
             break

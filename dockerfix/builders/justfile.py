@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.call import BuildCall
+    from dockerfix.builders.just_flags import JustFlags
     from dockerfix.shell import Script
     from dockerfix.workspace import Workspace
 
 KIND = "justfile"
+_PREFIX = re.compile(rb"\A([ \t]*)([@-]+)")
 _EXPRESSION = re.compile(rb"(?<!\{)\{\{(?!\{).*?\}\}")
 _SHELL = re.compile(rb"^set[ \t]+shell[ \t]*:=[ \t]*\[[ \t]*['\"]([^'\"]+)['\"]([^\]]*)", re.M)
 _NOUNSET = re.compile(rb"['\"]-[a-zA-Z]*u|nounset")
@@ -39,6 +41,9 @@ _ENV = re.compile(
     rb"^(?:export[ \t]+)?([A-Za-z_][\w-]*)[ \t]*:=[ \t]*env(?:_var(?:_or_default)?)?\([ \t]*"
     rb"(['\"])(\w+)\2[ \t]*(?:,[ \t]*(?:''|\"\")[ \t]*)?\)[ \t]*\r?$",
     re.M,
+)
+_DIRECT = re.compile(
+    rb"env(?:_var(?:_or_default)?)?\([ \t]*(['\"])(\w+)\1[ \t]*(?:,[ \t]*(?:''|\"\")[ \t]*)?\)"
 )
 _EXPORT = re.compile(rb"^export[ \t]+([A-Za-z_]\w*)[ \t]*:=", re.M)
 _ALL = re.compile(rb"^set[ \t]+export\b(?!.*false)", re.M)
@@ -55,8 +60,9 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     """The build calls in the recipes of the justfile at `path`."""
     if not mentions_build(data):
         return
-    from dockerfix.builders.shell_dialect import calls_of
-    from dockerfix.projection import Projection
+    from dockerfix.builders.just_flags import JustDialect, JustFlags
+    from dockerfix.builders.shell_dialect import ShellDialect, calls_of
+    from dockerfix.projection import Projection, substituted
     from dockerfix.shell.nodes import State, Variable
     from dockerfix.shell.reading import read_script
 
@@ -67,24 +73,32 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     if _ALL.search(data):
         exported |= {name.decode() for name in _ASSIGNED.findall(data)}
     read = {hit[1].decode(): hit[3].decode() for hit in _ENV.finditer(data)}
-    host = Recipes(data, {name: env for name, env in read.items() if env not in exported})
+    flags = JustFlags(path, data, workspace, _ALL.search(data) is not None)
+    host = Recipes(data, {name: env for name, env in read.items() if env not in exported}, flags)
     variable = Variable(values=None, attribute="yes", in_sync=True, assigned="yes")
     nounset = bool(shell and _NOUNSET.search(shell[2]))
     said = _FOLDER.search(data)
     home = inside(posixpath.dirname(path), said[1].decode() if said else "")
     for span, folder, strict in shells(data):
-        text = masked(data[span.start : span.end])
+        text = data[span.start : span.end]
         if not mentions_build(text):
             continue
+        text = _PREFIX.sub(lambda hit: hit[1] + b" " * len(hit[2]), text)
+        shown = flags.shown(Projection.masked(text, span.start))
+        shown = substituted(shown, _EXPRESSION, lambda hit: bytes([FOREIGN]) * len(hit[0]))
+        flags.reads(span)
         initial = State(
             dict.fromkeys(exported, variable),
             frozenset({""}),
             nounset=nounset if strict is None else strict,
         )
-        script = read_script(Projection.masked(text, span.start), initial=initial)
+        script = read_script(shown, initial=initial)
         for call in calls_of(path, script, host):
             start = home if folder is None else inside(home or "", folder)
-            yield replace(call, cwd=inside(start or "", call.cwd))
+            dialect = call.dialect
+            if flags.held and isinstance(dialect, ShellDialect):
+                dialect = JustDialect(dialect, flags)
+            yield replace(call, cwd=inside(start or "", call.cwd), dialect=dialect)
 
 
 class Recipes(Host):
@@ -92,15 +106,21 @@ class Recipes(Host):
 
     kind = KIND
 
-    def __init__(self, data: bytes, variables: Mapping[str, str]) -> None:
+    def __init__(self, data: bytes, variables: Mapping[str, str], flags: JustFlags) -> None:
         self.data = data
         self.variables = variables
+        self.flags = flags
 
     def substitution(self, script: Script, span: Span) -> Substitution | None:
         host = script.projection.host_span(span)
         raw = self.data[host.start : host.end]
         if not raw.startswith(b"{{"):
+            raw = b"{{" + self.flags.expression(host) + b"}}"
+        if raw == b"{{}}":
             return None
+        direct = _DIRECT.fullmatch(raw[2:-2].strip())
+        if direct is not None:
+            return Substitution(raw, direct[2].decode())
         name = raw[2:-2].strip().decode("utf-8", "replace")
         # `quote()`, for one, brings quotes.
         return Substitution(raw, self.variables.get(name), quotes="(" in name)
@@ -155,9 +175,3 @@ def _recipe(lines: list[tuple[int, bytes]], attributes: Sequence[bytes]) -> Iter
         if not line.rstrip(b"\r\n").endswith(b"\\"):
             yield Shell(Span(start, at + len(line)), folder)
             start = None
-
-
-def masked(text: bytes) -> bytes:
-    """The shell text of the same length: no `@` or `-` before a line, `{{...}}` not seen into."""
-    text = re.sub(rb"\A([ \t]*)([@-]+)", lambda hit: hit[1] + b" " * len(hit[2]), text)
-    return _EXPRESSION.sub(lambda hit: bytes([FOREIGN]) * len(hit[0]), text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.clients import steers, tables
 from dockerfix.builders.command_line import CommandLine, GivenArg, read_command_line
+from dockerfix.builders.held_flags import PUT_IN
 from dockerfix.builders.shell_edits import Piece, Text, value_text
 from dockerfix.finding import Refusal
 from dockerfix.shell.nodes import FOREIGN
@@ -239,7 +240,8 @@ class ValuePlanner:
             used = any(use.name == name for word in command.words for use in word.uses)
             if used and read_command_line(given.script, command) is None:
                 return self._refusal(
-                    f"`{name}` holds the flag and is also used where no build is seen",
+                    f"`{name.removesuffix(PUT_IN)}` holds the flag and is also used where no build "
+                    "is seen",
                     command.span,
                     "Use a variable of its own for the build's flags.",
                 )

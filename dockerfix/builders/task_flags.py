@@ -67,7 +67,7 @@ class TaskFlags:
                     value = self.file.resolve(entry.value)
                     if isinstance(value, Scalar):
                         texts[name] = value
-            for name in holding(texts, use):
+            for name in holding({key: one.text for key, one in texts.items()}, use):
                 one = Held(name, texts[name], "text" if key == "vars" else "literal")
                 if one.usable and name not in names and self._certain(one, texts):
                     found.append(one)

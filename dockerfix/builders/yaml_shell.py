@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.shell_dialect import ShellDialect, calls_of
@@ -59,7 +59,7 @@ class Session:
             text += piece.text
             if not text.endswith(b"\n"):
                 text += b"\n"
-        every = (*scalars, *(one.scalar for one in held))
+        every = (*scalars, *(cast("Scalar", one.scalar) for one in held))
         return cls(every, Projection(bytes(text), tuple(segments)), tuple(held))
 
     def script(self, initial: State) -> Script:
