@@ -57,13 +57,15 @@ class Fault(NamedTuple):
     """What is wrong with a secret that a call gives, so that the build does not get what is meant.
 
     `says` is a clause. With `variable` it is only wrong if the value of that variable is a secret,
-    not a name or a path. `mended` is what should stand there, empty where that is not known.
+    not a name or a path. `mended` is what should stand there, empty where that is not known;
+    `given` the host's text that its variable needs beside that.
     """
 
     kind: str
     says: str
     variable: str = ""
     mended: str = ""
+    given: str = ""
 
     @property
     def effect(self) -> str:

@@ -48,7 +48,8 @@ def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> It
         return
     scope = Scope(file, workspace, uses=Uses(path, data, any_use, workspace))
     seen: set[tuple[object, ...]] = set()
-    for call in _calls(scope):
+    # All of it is read before a call is asked for anything: what is used elsewhere counts.
+    for call in list(_calls(scope)):
         places = (call.cwd, call.context, call.dockerfile_argument, call.target)
         mark = (call.span, *places, call.buildkit)
         if mark not in seen:

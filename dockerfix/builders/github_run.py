@@ -173,7 +173,9 @@ class RunDialect(ShellDialect):
 
     def give_variable(self, flag: SecretFlag) -> Sequence[Operation] | Refusal | None:
         """What the step's `env:` needs for a secret whose variable nothing sets."""
-        if self.env is None or flag.fault is None or flag.fault.kind != github_unset.KIND:
+        if self.env is None or flag.fault is None:
+            return None
+        if flag.fault.kind != github_unset.KIND and not flag.fault.given:
             return None
         return github_unset.mend(flag, self.env)
 

@@ -1,7 +1,8 @@
 """`docker build --secret id=X,env=X` in a `run:` step to which nothing gives X: the secret is empty.
 
 A script of GitHub's gets the variables that `env:` sets for it, and those that an earlier step
-exported. `--build-arg X=${{ secrets.X }}` needed neither.
+exported. `--build-arg X=${{ secrets.X }}` needed neither. Here is, too, the flag that has such an
+expression where the name of a variable belongs.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dockerfix.builders import secret_flags
 from dockerfix.builders.call import Fault, SecretFlag
 from dockerfix.builders.github_env import OWN
+from dockerfix.builders.github_scope import inner
 from dockerfix.finding import Refusal
 from dockerfix.shell.words import is_name
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from dockerfix.formats.yaml import File, Node
 
 KIND = "unset"
+_STORED = re.compile(r"(?:secrets|env|inputs|github|steps\.[\w-]+\.outputs)\.([A-Za-z_][\w-]*)")
 _EXPORTS = (b"GITHUB_ENV", b"exportVariable", b"export-env", b"self-hosted")
 
 
@@ -59,8 +63,42 @@ def quiet() -> frozenset[str]:
     return frozenset(tomllib.loads(text)["quiet"]["owners"])
 
 
+def expressed(flag: SecretFlag, dialect: ShellDialect, env: StepEnv) -> SecretFlag:
+    """The flag, with its fault if an expression's value stands where a name or a path belongs."""
+    for given in dialect.line.flags("secret"):
+        argument = given.value
+        if argument is None or argument.script.projection.host_span(argument.span) != flag.span:
+            continue
+        text, expressions = "", {}
+        for leaf in argument.leaves:
+            literal = leaf.part.literal
+            if literal is not None:
+                text += literal.decode("utf-8", "surrogateescape")
+                continue
+            found = dialect.host.substitution(argument.script, leaf.part.span)
+            said = inner(found.raw.decode("utf-8", "surrogateescape")) if found is not None else ""
+            named = _STORED.fullmatch(said)
+            if named is None:
+                return flag
+            name = named[1].replace("-", "_")
+            expressions[name] = f"${{{{ {said} }}}}"
+            text += secret_flags.variable(name)
+        read = secret_flags.read(text[given.value_start :], flag.span)
+        fault = read.fault
+        if fault is None or fault.variable not in expressions:
+            return flag
+        expression = expressions[fault.variable]
+        variable = env.name_for(fault.variable, expression)
+        if isinstance(variable, Refusal):
+            return read._replace(fault=fault._replace(mended=""))
+        mended = f"id={read.id or fault.variable},env={variable}"
+        return read._replace(fault=fault._replace(mended=mended, given=expression))
+    return flag
+
+
 def judged(flag: SecretFlag, dialect: ShellDialect, env: StepEnv, job: Job) -> SecretFlag:
     """The flag, with its fault if nothing sets its variable."""
+    flag = expressed(flag, dialect, env) if flag.fault is None else flag
     name = flag.source.removeprefix("env:")
     line = dialect.line
     if flag.fault is not None or name == flag.source or name in env.visible or line.nested:
@@ -83,6 +121,9 @@ def judged(flag: SecretFlag, dialect: ShellDialect, env: StepEnv, job: Job) -> S
 
 def mend(flag: SecretFlag, env: StepEnv) -> Sequence[Operation] | Refusal:
     """Give the variable to the step, from the secret of that name that the workflow uses."""
+    fault = flag.fault
+    if fault is not None and fault.given:
+        return env.give(fault.mended.partition("env=")[2], fault.given, flag.span.start)
     name = flag.source.removeprefix("env:")
     stored = re.search(rb"secrets\." + name.encode() + rb"\b", env.file.source.data)
     if stored is None and name != "GITHUB_TOKEN":

@@ -19,7 +19,7 @@ from dockerfix.builders.held_flags import Held, Uses, holding, shell_use
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from dockerfix.builders.call import BuildCall
+    from dockerfix.builders.call import BuildArg, BuildCall
     from dockerfix.builders.held_flags import Form
     from dockerfix.formats.yaml import File, Node, Scalar
     from dockerfix.shell import State
@@ -70,7 +70,8 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
         if any(file.source.path == path for file in whole.files):
             pipeline = whole
     seen: set[tuple[object, ...]] = set()
-    for call in pipeline.calls():
+    # All of it is read before a call is asked for anything: what is used elsewhere counts.
+    for call in list(pipeline.calls()):
         own = call.path == path or (pipeline.start == path and not claims(call.path, b""))
         places = (call.cwd, call.context, call.dockerfile_argument, call.target)
         mark = (call.path, call.span, *places, call.buildkit)
@@ -269,7 +270,8 @@ class Pipeline:
     def _elsewhere(self, name: str) -> bool:
         """Whether something else than `variables:` of a job or of the pipeline sets it: `rules:`,
         a matrix, a trigger."""
-        key = re.compile(rb"^[ \t-]*[\"']?" + re.escape(name.encode()) + rb"[\"']?[ \t]*:", re.M)
+        raw = re.escape(name.encode())
+        key = re.compile(rb"(?:^[ \t-]*|[{,][ \t]*)[\"']?" + raw + rb"[\"']?[ \t]*:", re.M)
         for file in self.files:
             nodes = [file.root, *(entry.value for entry in file.entries(file.root).values())]
             known = {
@@ -368,9 +370,28 @@ class Pipeline:
             host = Runner(KIND, session)
             for call, dialect in calls_in(path, session, initial, host):
                 placed = YamlDialect(dialect, session, uses=uses)
-                call = replace(call, dialect=placed, agent=evident(text))
+                args = tuple(self._doubted(arg, own) for arg in call.args)
+                call = replace(call, dialect=placed, args=args, agent=evident(text))
                 yield on_old_docker(call, images, text)
             initial = _carried(session.script(initial).end)
+
+    def _doubted(self, arg: BuildArg, held: list[Held]) -> BuildArg:
+        """`arg`; a flag in a variable may be used by what the pipeline includes from elsewhere."""
+        one = next((one for one in held if one.scalar.span.contains(arg.span)), None)
+        if one is None or arg.doubt or not self._foreign():
+            return arg
+        return replace(arg, doubt=f"what is included from elsewhere may use {one.name} as well")
+
+    def _foreign(self) -> bool:
+        """Whether parts of the pipeline stand in other repositories."""
+        for file in self.files:
+            included = file.get(file.root, "include")
+            for one in (included, *file.items(included)):
+                said = file.text(one)
+                keys = ("project", "remote", "template", "component")
+                if (said is not None and "://" in said) or any(file.get(one, k) for k in keys):
+                    return True
+        return False
 
     def _windows(self, job: str) -> bool:
         place = self.lookup(job, "tags")

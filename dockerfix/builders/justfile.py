@@ -58,6 +58,11 @@ def claims(path: str, head: bytes) -> bool:
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
     """The build calls in the recipes of the justfile at `path`."""
+    # All of it is read before a call is asked for anything: what is used elsewhere counts.
+    return list(_calls(path, data, workspace))
+
+
+def _calls(path: str, data: bytes, workspace: Workspace) -> Iterator[BuildCall]:
     if not mentions_build(data):
         return
     from dockerfix.builders.just_flags import JustDialect, JustFlags

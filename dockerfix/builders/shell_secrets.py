@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.command_line import CommandLine, Given
     from dockerfix.builders.shell_dialect import ShellDialect
     from dockerfix.edits import Operation
+    from dockerfix.shell import Variable
 
 
 def flags(line: CommandLine) -> Iterator[SecretFlag]:
@@ -52,11 +53,17 @@ def _text(line: CommandLine, argument: Argument) -> str:
         if leaf.part.literal is not None:
             found += leaf.part.literal.decode("utf-8", "surrogateescape")
         elif use is not None and not (use.operator or use.subscript) and is_name(use.name):
-            known = any(state.variable(use.name).assigned != "no" for state in line.command.states)
+            known = any(_by_script(state.variable(use.name)) for state in line.command.states)
             found += "\x01\x02" if known else variable(use.name)
         else:
             found += "\x01\x02"
     return found
+
+
+def _by_script(variable: Variable) -> bool:
+    """Whether the script gave the variable its value, and not the file round it (`env:` of a CI)."""
+    outside = variable.attribute == "yes" and variable.values is None and not variable.contributions
+    return variable.assigned != "no" and not outside
 
 
 def _lost(line: CommandLine, name: str) -> Fault | None:

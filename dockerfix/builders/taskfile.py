@@ -45,6 +45,11 @@ def claims(path: str, head: bytes) -> bool:
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
     """The build calls in the commands of the Taskfile at `path`."""
+    # All of it is read before a call is asked for anything: what is used elsewhere counts.
+    return list(_calls(path, data, workspace))
+
+
+def _calls(path: str, data: bytes, workspace: Workspace) -> Iterator[BuildCall]:
     if b"tasks" not in data or not mentions_build(data):
         return
     from dockerfix.builders.task_flags import TaskFlags, put_in

@@ -154,7 +154,12 @@ class YamlDialect:
     def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
         own = getattr(self.inner, "give_variable", None)
         given: Sequence[Operation] | Refusal | None = own(flag) if own is not None else None
-        return self._placed(self.inner.mend_secret(call, flag)) if given is None else given
+        if given is not None and (flag.fault is None or not flag.fault.mended):
+            return given
+        placed = self._placed(self.inner.mend_secret(call, flag))
+        if isinstance(placed, Refusal) or isinstance(given, Refusal):
+            return given if isinstance(given, Refusal) else placed
+        return [*placed, *(given or ())]
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         return self._stray(arg) or self._placed(self.inner.drop(call, arg))

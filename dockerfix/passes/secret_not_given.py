@@ -29,6 +29,11 @@ class SecretNotGiven:
             users = [call for call in calls if runs_in(context, given, call)]
             without = [call for call in users if not gives(call, given)]
             meant = [(call, held) for call in without if (held := for_container(call, given.id))]
+            if any(
+                one.linked_by == "unresolved" and gives(one, given) for one in context.all_calls
+            ):
+                # An override of a bake file names no Dockerfile.
+                without = [call for call in without if call.kind != "bake"]
             everywhere = without == users and len(users) == len(context.calls)
             for call, held in meant:
                 yield self.for_the_container(context, given, call, held)

@@ -94,6 +94,9 @@ def turn(
         found.holds.extend(_computed(context, name))
         found.holds.extend(_unseen(context, name))
     _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
+    # Each combination of a matrix says the same.
+    found.holds = list(dict.fromkeys(found.holds))
+    found.doubts = list(dict.fromkeys(found.doubts))
     return found
 
 
