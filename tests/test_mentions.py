@@ -76,6 +76,15 @@ jobs:
     ".drone.star": "'settings': {'build_args_from_env': ['NPM_TOKEN']}\n",
     "tekton.yaml": "apiVersion: tekton.dev/v1\nspec:\n  params:\n  - name: BUILD_ARGS\n    value:\n    - NPM_TOKEN=$(params.T)\n",
     "hash.ps1": "$buildArgs = @{ NPM_TOKEN = $t }\n",
+    "Tiltfile": "docker_build('a', '.', build_args=dict(NPM_TOKEN=token))\n",
+    "words.py": "client.images.build(path='.', buildargs=dict(A='1', NPM_TOKEN=token))\n",
+    "image.kts": 'buildArgs.set(mapOf("NPM_TOKEN" to token))\n',
+    "Image.java": 'Image image = x.buildArgs(Map.of("NPM_TOKEN", token));\n',
+    "Held.java": 'buildArgs = new HashMap<String, String>(Map.of("NPM_TOKEN", token));\n',
+    "fly.inline.toml": "app = 'a'\n[build]\nargs = { A = '1', NPM_TOKEN = 'x' }\n",
+    "fly.dotted.toml": "build.args.NPM_TOKEN = 'x'\napp = 'a'\n",
+    "fly.entry.toml": "[build]\n  dockerfile = 'D'\n  args.NPM_TOKEN = 'x'\n",
+    "build-config.yaml": "kind: BuildConfig\nspec:\n  strategy:\n    dockerStrategy:\n      env:\n      - name: NPM_TOKEN\n        value: x\n",
 }
 
 SILENT = {
@@ -104,6 +113,7 @@ jobs:
     "plain.sh": "export NPM_TOKEN=x\nnpm publish\ndocker build --build-arg A=1 .\n",
     "tool.py": 'token = os.environ["NPM_TOKEN"]\n' + "\n" * 40 + 'build(buildargs={"A": "1"})\n',
     "fly.toml": "[build.args]\n  A = '1'\n[env]\n  NPM_TOKEN = 'x'\n",
+    "read.ts": "const { NPM_TOKEN } = process.env;\nexec('docker build --build-arg A=1 .');\n",
     "docker-bake.hcl": 'target "a" {\n  args = { A = "${NPM_TOKEN}" }\n}\nvariable "NPM_TOKEN" {}\n',
 }
 
@@ -151,6 +161,8 @@ def test_prose_is_listed(path: str, tmp_path: Path) -> None:
     [
         ("build.sh", 'add() { docker build --build-arg "$1=${!1}" .; }\nadd "NPM_TOKEN"\n'),
         ("tool.py", 'ARGS = ["NPM_TOKEN"]\nfor a in ARGS:\n    cmd += ["--build-arg", a]\n'),
+        ("args.py", "args = dict(NPM_TOKEN=token)\nfor k in args:\n    cmd += ['--build-arg', k]\n"),
+        ("args.ts", "const a = { NPM_TOKEN: t };\nfor (const k in a) cmd.push('--build-arg', k);\n"),
     ],
 )
 def test_a_computed_name_is_an_unknown_caller(path: str, text: str, tmp_path: Path) -> None:

@@ -203,19 +203,45 @@ def _passed(holder: Holder, data: bytes, raw: bytes) -> Iterator[Span]:
         set_flag = rb"\.args\." + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(set_flag, data))
     elif holder.form == "braces":
-        opening = rb"(?<![\w-])" + keys + rb"[\"']?\s*(?:=>|:=|[:=(])?\s*(?:[^\n{;]{0,60}?\{|[\[(])"
+        opening = (
+            rb"(?<![\w-])" + keys + rb"[\"']?(?:\.\w+)?\s*(?:=>|:=|[:=(])?\s*"
+            rb"(?:[^\n{;]{0,60}?\{|(?:(?:new )?[\w.]{1,40}(?:<[^\n>]{0,60}>)?)?[\[(])"
+        )
         for key in re.finditer(opening, data):
             yield from _named(data, key.end() - 1, _closed(data, key.end() - 1), raw)
         called = rb"(?<![\w-])" + keys + rb"(?:\.\w+)?\(\s*[\"']" + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(called, data))
     elif holder.form == "toml":
-        for key in re.finditer(rb"^[ \t]*\[" + keys + rb"\][^\n]*\n", data, re.M):
-            following = re.compile(rb"^[ \t]*\[", re.M).search(data, key.end())
-            yield from _named(data, key.end(), following.start() if following else len(data), raw)
+        for key in holder.keys:
+            yield from _in_toml(data, key.split("."), raw)
     elif holder.form == "xml":
         for key in re.finditer(rb"<(" + keys + rb")>", data):
             close = data.find(b"</" + key[1] + b">", key.end())
             yield from _named(data, key.end(), close if close >= 0 else len(data), raw)
+
+
+def _in_toml(data: bytes, path: list[str], raw: bytes) -> Iterator[Span]:
+    """Where the name is a key of the table `path`, however the table is written."""
+    for depth in range(len(path) + 1):
+        header = rb"^[ \t]*\[" + _dotted(path[:depth]) + rb"\][^\n]*(?:\n|\Z)" if depth else rb"\A"
+        for table in re.finditer(header, data, re.M):
+            following = re.compile(rb"^[ \t]*\[", re.M).search(data, table.end())
+            end = following.start() if following else len(data)
+            if depth == len(path):
+                yield from _named(data, table.end(), end, raw)
+                continue
+            rest = rb"^[ \t]*" + _dotted(path[depth:])
+            inline = re.compile(rest + rb"[ \t]*=[ \t]*\{", re.M)
+            for hit in inline.finditer(data, table.end(), end):
+                yield from _named(data, hit.end() - 1, _closed(data, hit.end() - 1), raw)
+            for hit in re.compile(rest + rb"\.[\"']?" + _word(raw), re.M).finditer(
+                data, table.end(), end
+            ):
+                yield _tail(hit, raw)
+
+
+def _dotted(path: list[str]) -> bytes:
+    return rb"[ \t]*\.[ \t]*".join(rb"[\"']?" + _key(one) + rb"[\"']?" for one in path)
 
 
 def _key(pattern: str) -> bytes:
@@ -306,14 +332,16 @@ def _closed(data: bytes, at: int) -> int:
 def _perhaps(holder: Holder, data: bytes, raw: bytes, covered: list[Span]) -> Iterator[Span]:
     """Where the name may become a build argument by way of a variable."""
     if holder.code:
-        quoted = re.compile(rb"[\"']" + _word(raw) + rb"(?:=[^\"'\n]*)?[\"']")
+        quoted = rb"[\"']" + _word(raw) + rb"(?:=[^\"'\n]*)?[\"']"
+        key = rb"(?<=[{(,])\s*" + _word(raw) + rb"\s*(?::(?!:)|=(?![=>])|[,)]|\}(?!\s*=))"
         flags = [hit.start() for hit in _FLAG_NEAR.finditer(data)]
-        for hit in quoted.finditer(data):
+        for hit in re.compile(quoted + rb"|" + key).finditer(data):
             if _is_environment(data, hit.start()):
                 continue
             lines = (data.count(b"\n", *sorted((hit.start(), flag))) for flag in flags)
             if any(number <= NEAR for number in lines):
-                yield Span(hit.start() + 1, hit.start() + 1 + len(raw))
+                at = data.index(raw, hit.start())
+                yield Span(at, at + len(raw))
     elif holder.kind:
         computed = [
             hit
