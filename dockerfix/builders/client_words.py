@@ -311,11 +311,12 @@ class Reading:
         """Every `--build-arg`, once a place; those whose name cannot be told are `unresolved`."""
         found: list[GivenArg] = []
         for flag in given:
-            if flag.name != "build-arg" or flag.value is None:
+            if flag.name not in ("build-arg", "build-arg-file") or flag.value is None:
                 continue
-            taken = split_value(flag, self.command.state, self.foreign)
+            one = flag.name == "build-arg"
+            taken = split_value(flag, self.command.state, self.foreign) if one else None
             if taken is None:
-                unresolved.append(flag.value)
+                unresolved.append(flag.whole(flag.value))
             elif not any(same_place(taken, other) for other in found):
                 found.append(taken)
         return found

@@ -48,6 +48,11 @@ class Given(NamedTuple):
     joined: bool
     value_start: int
 
+    def whole(self, value: Argument) -> Argument:
+        """`value` as an argument that shows the flag too."""
+        start, end = self.flag.span.start, value.span.end
+        return replace(value, span=Span(start, end)) if start < end else value
+
 
 @dataclass(frozen=True, slots=True)
 class GivenArg:

@@ -6,6 +6,7 @@ Knows build calls, not how any file writes them.
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -180,21 +181,52 @@ def _take(found: Callers, result: object) -> None:
 
 
 def _computed(context: Context, name: str) -> list[Refusal]:
-    """Arguments that another step of the workflow writes (`steps.ID.outputs.NAME`), with `NAME=`
-    in the text of the file."""
-    written = name.encode("utf-8", "surrogateescape") + b"="
-    return [
-        Refusal(
-            f"{name} is most likely among the arguments that another step writes",
-            call.path,
-            call.span,
-            f"give {name} under `secrets:` of the step by hand, and use --allow-partial",
-        )
-        for call in context.calls
-        if not call.passes(name)
-        and any("outputs." in word for word in call.unresolved)
-        and written in context.workspace.read(call.path)
-    ]
+    """Calls that most likely pass `name` among arguments that something else computes: a word that
+    names it, the output of a step (`steps.ID.outputs.NAME`) of a workflow that has `NAME=`, or
+    flags that are made of a file (`$(sed 's/^/--build-arg /' .env)`) which has it."""
+    raw = re.escape(name.encode("utf-8", "surrogateescape"))
+    named, written = (
+        re.compile(rb"\b" + raw + rb"\b"),
+        re.compile(rb"^[ \t]*(?:export[ \t]+)?" + raw + rb"[ \t]*=", re.M),
+    )
+    holds = []
+    for call in context.calls:
+        if call.passes(name) or any(one.id == name for one in call.secrets):
+            continue
+        text = context.workspace.read(call.path)
+        for word in call.unresolved:
+            spelt = word.encode("utf-8", "surrogateescape")
+            source = ""
+            if named.search(spelt):
+                source = f"`{word}`"
+            elif "outputs." in word and raw + b"=" in text:
+                source = "another step"
+            elif "build-arg" in word and (file := _file_with(context, text, written)):
+                source = f"`{word}` (from {file})"
+            if source:
+                holds.append(
+                    Refusal(
+                        f"{name} is most likely among the arguments that {source} gives",
+                        call.path,
+                        call.span,
+                        f"give {name} as a secret of that build by hand, and use --allow-partial",
+                    )
+                )
+    return holds
+
+
+def _file_with(context: Context, script: bytes, written: re.Pattern[bytes]) -> str | None:
+    """A file whose name is in the script and whose text has what is sought."""
+    for path in context.workspace.files():
+        base = re.escape(path.rpartition("/")[2].encode("utf-8", "surrogateescape"))
+        if re.search(rb"(?<![\w.-])" + base + rb"(?![\w.-])", script) is None:
+            continue
+        try:
+            if written.search(context.workspace.read(path)):
+                return path
+        except Exception:  # who needs that file says why it cannot be read
+            continue
+    return None
 
 
 def _unseen(context: Context, name: str) -> list[Refusal]:
