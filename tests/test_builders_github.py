@@ -376,4 +376,4 @@ def test_arguments_that_another_step_writes_hold_the_fix_back(tmp_path: Path) ->
     done = run(Workspace(str(tmp_path)), ["Dockerfile"], Options(unsafe_fixes=True))
     assert not done.changes
     (found,) = (one.finding for one in done.findings)
-    assert "another step writes" in found.refusals[0].reason
+    assert "another step gives" in found.refusals[0].reason

@@ -269,9 +269,17 @@ def test_a_function_is_a_call_a_call_site() -> None:
     assert [call.dockerfile_argument for call in found] == ["one/D", "two/D"]
 
 
+@pytest.mark.parametrize("folder", ["$2", '"$2"', "$folder", '"${folder}"'])
+def test_each_call_of_a_function_builds_its_own_folder(folder: str) -> None:
+    text = (
+        f"f() {{ local folder=$2; docker build -t $1 --build-arg X {folder}; }}\nf a .\nf b ./svc\n"
+    )
+    assert [one.context for one in calls(text.encode())] == [".", "./svc"]
+
+
 def test_words_that_may_hold_flags_are_told() -> None:
     (call,) = calls(b'docker build $OPTS $(flags) "${more[@]}" --build-arg "$kv" .')
-    assert call.unresolved == ("$OPTS", "$(flags)", '"${more[@]}"', '"$kv"')
+    assert call.unresolved == ("$OPTS", "$(flags)", '"${more[@]}"', '--build-arg "$kv"')
 
 
 def test_a_string_of_flags_that_starts_outside_may_hold_more() -> None:

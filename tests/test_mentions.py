@@ -161,8 +161,14 @@ def test_prose_is_listed(path: str, tmp_path: Path) -> None:
     [
         ("build.sh", 'add() { docker build --build-arg "$1=${!1}" .; }\nadd "NPM_TOKEN"\n'),
         ("tool.py", 'ARGS = ["NPM_TOKEN"]\nfor a in ARGS:\n    cmd += ["--build-arg", a]\n'),
-        ("args.py", "args = dict(NPM_TOKEN=token)\nfor k in args:\n    cmd += ['--build-arg', k]\n"),
-        ("args.ts", "const a = { NPM_TOKEN: t };\nfor (const k in a) cmd.push('--build-arg', k);\n"),
+        (
+            "args.py",
+            "args = dict(NPM_TOKEN=token)\nfor k in args:\n    cmd += ['--build-arg', k]\n",
+        ),
+        (
+            "args.ts",
+            "const a = { NPM_TOKEN: t };\nfor (const k in a) cmd.push('--build-arg', k);\n",
+        ),
     ],
 )
 def test_a_computed_name_is_an_unknown_caller(path: str, text: str, tmp_path: Path) -> None:

@@ -194,6 +194,9 @@ class _Expansion:
                 if flaglike and b"=" in held.raw:
                     return [inner]
             return [plain]
+        if variable.values and all(value and _is_path(value) for value in variable.values):
+            # One word, which may be another at each call of the function that holds the build.
+            return [plain]
         found: list[Argument] = []
         if _open_ended(usable[0], name):
             found.append(replace(plain, unresolved=True))
