@@ -61,6 +61,12 @@ class Context:
         vars(other).update(build_context=self.build_context, reader=reader)
         return other
 
+    def built_by(self, calls: tuple[BuildCall, ...]) -> Context:
+        """The same Dockerfile, which these calls build too, from no folder that is known."""
+        other = replace(self, calls=(*self.calls, *calls))
+        vars(other).update(build_context=self.build_context, reader=self.reader)
+        return other
+
     @cached_property
     def build_context(self) -> BuildContext:
         """The files that COPY takes from, in the folders that the calls name."""

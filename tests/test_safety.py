@@ -48,7 +48,9 @@ CASES = [
     # S2: nothing else that can be run passes it.
     case("S2", "holds: prose that names it is only listed", README_md="Pass --build-arg API_TOKEN=... to build.\n"),
     case("S2", "fails: another file that starts builds passes it", "", safety="manual", main_tf='resource "docker_image" "x" {\n  build {\n    context = "."\n    build_args = { API_TOKEN = var.token }\n  }\n}\n'),
-    case("S2", "unknown: a build that passes it cannot be tied to a Dockerfile", "", safety="manual", other_sh='#!/bin/sh\ndocker build --build-arg API_TOKEN="$API_TOKEN" -f "$1" "$2"\n', other__Dockerfile=BASIC),
+    case("S2", "unknown: a build that passes it may be of any Dockerfile that takes it", "S2: other.sh:2: tied to Dockerfile as to every Dockerfile that takes the argument", other_sh='#!/bin/sh\ndocker build --build-arg API_TOKEN="$API_TOKEN" -f "$1" "$2"\n', other__Dockerfile=BASIC),
+    case("S2", "fails: one of them cannot change", "", safety="manual", other_sh='#!/bin/sh\ndocker build --build-arg API_TOKEN="$API_TOKEN" -f "$1" "$2"\n', other__Dockerfile=BASIC + "LABEL token=$API_TOKEN\n"),
+    case("S2", "unknown: a build that passes it is of another repository", "", safety="manual", other_sh='#!/bin/sh\ndocker build --build-arg API_TOKEN="$API_TOKEN" https://git.example.com/a.git\n', other__Dockerfile=BASIC),
     case("S2", "unknown: words that may hold further flags", "S2: build.sh:2: ", call='#!/bin/sh\ndocker build --build-arg API_TOKEN="$API_TOKEN" $(flags) .\n'),
     # S3: each mount goes where the removed binding was the live one.
     case("S3", "holds: a later ENV of another value keeps its RUN", dockerfile="FROM alpine:3 AS one\nARG API_TOKEN\nRUN curl -u $API_TOKEN https://x.example.com\nENV API_TOKEN=\nRUN curl -u $API_TOKEN https://x.example.com\nFROM alpine:3\nCOPY --from=one /etc /etc\n"),

@@ -107,6 +107,28 @@ def unlinked_with(name: str, calls: Iterable[BuildCall]) -> tuple[BuildCall, ...
     return tuple(call for call in calls if call.linked_by == "unresolved" and call.passes(name))
 
 
+def possible(
+    name: str,
+    calls: Iterable[BuildCall],
+    dockerfiles: Mapping[str, Dockerfile],
+    workspace: Workspace,
+) -> tuple[BuildCall, ...]:
+    """The calls that pass `name` and do not say what they build (`docker build $1`), as calls of every
+    Dockerfile that takes it: whichever is built, all of them take it in one way."""
+    found = [
+        call
+        for call in unlinked_with(name, calls)
+        if not (call.refusal or call.through or call.forward or call.piped or call.inline)
+        and call.dockerfile_argument != "-"
+        and not _remote(call.context or "")
+        and not _says_where(call)
+    ]
+    takers = _Linker(dockerfiles, workspace).declaring(name) if found else ()
+    if not takers:
+        return ()
+    return tuple(replace(call, dockerfiles=takers, linked_by="name") for call in found)
+
+
 def context_folders(call: BuildCall, path: str, workspace: Workspace) -> tuple[str, ...]:
     """The folders of the root that `call`, which builds the Dockerfile `path`, may send as its
     context; none if that is not known or lies elsewhere."""
@@ -154,7 +176,7 @@ class _Linker:
             return linked
         # The command gives its arguments to every service, whether or not one takes them.
         kept = tuple(
-            arg for arg in call.args if set(self._declaring(arg.name)) & {*linked.dockerfiles}
+            arg for arg in call.args if set(self.declaring(arg.name)) & {*linked.dockerfiles}
         )
         return replace(linked, args=kept)
 
@@ -244,21 +266,21 @@ class _Linker:
         if not call.args:
             return paths
         counts = {
-            path: sum(path in self._declaring(arg.name) for arg in call.args) for path in paths
+            path: sum(path in self.declaring(arg.name) for arg in call.args) for path in paths
         }
         best = max(counts.values())
         return [path for path in paths if counts[path] == best] if best else paths
 
     def _by_name(self, call: BuildCall) -> Sequence[str]:
-        found = {paths[0] for arg in call.args if len(paths := self._declaring(arg.name)) == 1}
+        found = {paths[0] for arg in call.args if len(paths := self.declaring(arg.name)) == 1}
         if len(found) != 1:
             return ()
         # All that is declared anywhere must be declared there.
         (path,) = found
-        known = [paths for arg in call.args if (paths := self._declaring(arg.name))]
+        known = [paths for arg in call.args if (paths := self.declaring(arg.name))]
         return (path,) if all(path in paths for paths in known) else ()
 
-    def _declaring(self, name: str) -> tuple[str, ...]:
+    def declaring(self, name: str) -> tuple[str, ...]:
         """The Dockerfiles of the root that declare `ARG name`."""
         if name not in self.declared:
             self.declared[name] = tuple(

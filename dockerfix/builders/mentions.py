@@ -212,8 +212,8 @@ def _passed(holder: Holder, data: bytes, raw: bytes) -> Iterator[Span]:
         called = rb"(?<![\w-])" + keys + rb"(?:\.\w+)?\(\s*[\"']" + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(called, data))
     elif holder.form == "toml":
-        for key in holder.keys:
-            yield from _in_toml(data, key.split("."), raw)
+        for table in holder.keys:
+            yield from _in_toml(data, table.split("."), raw)
     elif holder.form == "xml":
         for key in re.finditer(rb"<(" + keys + rb")>", data):
             close = data.find(b"</" + key[1] + b">", key.end())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.link import unlinked_with, working_folder
@@ -170,6 +170,10 @@ def _tie(call: BuildCall) -> str:
         return f"through {call.forward.path or f'the script {call.forward.name}'}, which builds it"
     if call.piped is not None:
         return "by its name in the pipe alone"
+    if len(call.dockerfiles) > 1:
+        return (
+            "as to every Dockerfile that takes the argument: which of them it builds is not known"
+        )
     return "by the argument's name alone"
 
 
@@ -231,7 +235,10 @@ def _file_with(context: Context, script: bytes, written: re.Pattern[bytes]) -> s
 
 def _unseen(context: Context, name: str) -> list[Refusal]:
     holds = []
+    tied = [replace(one, dockerfiles=(), linked_by="unresolved") for one in context.calls]
     for call in unlinked_with(name, context.all_calls):
+        if call in tied:
+            continue
         holds.append(
             call.refusal
             or Refusal(

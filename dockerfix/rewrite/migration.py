@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.link import possible
 from dockerfix.context import Context
 from dockerfix.edits import Fix, Operation, Safety
 from dockerfix.finding import Finding, Place, Refusal, Severity
@@ -111,6 +112,9 @@ def component(context: Context, candidate: Candidate, roots: Roots) -> Iterator[
 
 def _member(context: Context, candidate: Candidate, roots: tuple[Binding, ...]) -> Member:
     placeholder = candidate.origin is Origin.PLACEHOLDER
+    more = possible(candidate.name, context.all_calls, context.dockerfiles, context.workspace)
+    if more:
+        context = context.built_by(more)
     plan = build_plan(context, candidate.name, roots, placeholder=placeholder)
     give = candidate.origin is Origin.LITERAL
     needed = bool(plan.mounted)
