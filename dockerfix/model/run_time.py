@@ -1,4 +1,4 @@
-"""Who reads a variable when a container starts: CMD, ENTRYPOINT, HEALTHCHECK, and their scripts.
+"""Who reads a variable of an image later: CMD, ENTRYPOINT, HEALTHCHECK, their scripts, ONBUILD.
 
 Follows the words of those instructions to files of the build context, one level deep, and
 knows the variables that well-known images read (run_time.toml). It does not know which
@@ -62,6 +62,10 @@ def reads(model: Model, binding: Binding, files: BuildContext | None) -> Iterato
                 if names_variable(one.data, binding.name):
                     says = f"{where} starts {one.path}, which reads it"
                     yield ContainerRead(instruction, one.path, says)
+        for onbuild in stage.onbuild:
+            if _whole_word(model.dockerfile.source.text(onbuild.span), binding.name):
+                says = f"ONBUILD on line {onbuild.start_line} names it, for images that start FROM this"
+                yield ContainerRead(onbuild, "", says)
         if _image(stage, binding.name) is not None:
             image = stage.chain[-1].base or stage.chain[-1].image or ""
             says = f"the entry point of the base image {image} reads it"

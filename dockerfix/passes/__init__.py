@@ -17,6 +17,7 @@ from dockerfix.passes.secret_id_mismatch import SecretIdMismatch
 from dockerfix.passes.secret_in_arg import SecretInArg
 from dockerfix.passes.secret_in_env import SecretInEnv
 from dockerfix.passes.secret_in_log import SecretInLog
+from dockerfix.passes.secret_in_onbuild import SecretInOnbuild
 from dockerfix.passes.secret_never_mounted import SecretNeverMounted
 from dockerfix.passes.secret_not_given import SecretNotGiven
 from dockerfix.passes.secret_path_in_env import SecretPathInEnv
@@ -55,6 +56,7 @@ ALL: tuple[Pass, ...] = (
     SecretInArg(),
     SecretInEnv(),
     SecretInLog(),
+    SecretInOnbuild(),
     SecretNeverMounted(),
     SecretNotGiven(),
     SecretPathInEnv(),

@@ -140,6 +140,8 @@ def environment(context: Context) -> Iterator[Candidate]:
     """Secrets that ENV introduces by a value written in the Dockerfile."""
     by_name: dict[str, list[Binding]] = {}
     for binding in context.model.bindings:
+        if binding.onbuild is not None:
+            continue  # secret-in-onbuild reports it
         if binding.kind == "env" and literal(binding) and not command_text(binding):
             by_name.setdefault(binding.name, []).append(binding)
     for name, roots in by_name.items():

@@ -51,7 +51,7 @@ def run_time_secrets(context: Context) -> Iterator[RunTimeSecret]:
     for_build = {one.name for one in environment(context) if not for_containers(context, one.roots)}
     by_name: dict[str, list[Binding]] = {}
     for binding in context.model.bindings:
-        if command_text(binding):
+        if command_text(binding) or binding.onbuild is not None:
             continue
         if _kept(binding) and literal(binding) and not _computed(context, binding):
             by_name.setdefault(binding.name, []).append(binding)

@@ -49,7 +49,11 @@ Roots = Callable[[Context, str], tuple[Binding, ...]]
 
 
 def argument_roots(context: Context, name: str) -> tuple[Binding, ...]:
-    return tuple(one for one in context.model.bindings_of(name) if one.kind in ("arg", "global"))
+    return tuple(
+        one
+        for one in context.model.bindings_of(name)
+        if one.kind in ("arg", "global") and one.onbuild is None
+    )
 
 
 def migrate(context: Context, candidate: Candidate, pass_name: str, roots: Roots) -> Finding:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Guard, Operation
 from dockerfix.finding import Place, Refusal
-from dockerfix.rewrite import forms
+from dockerfix.rewrite import forms, onbuild
 from dockerfix.rewrite.candidates import hollow
 from dockerfix.rewrite.delivery import Mounted, deliveries, operations
 from dockerfix.rewrite.frontend import Frontend, frontend
@@ -110,6 +110,7 @@ def build_plan(
     plan.refusals.extend(found.refusals)
     plan.refusals.extend(run_time_only(context, found))
     plan.refusals.extend(uncovered(context, found.removed))
+    plan.refusals.extend(dict.fromkeys(onbuild.held(context, found.removed)))
     wanted = tuple(deliveries(context, found))
     plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
     mounted = tuple(one for one in wanted if isinstance(one, Mounted))

@@ -115,9 +115,6 @@ def _live(plan: Plan) -> Condition:
         if beyond:
             name = beyond[0].label
             return Condition("S3", False, f"other build arguments may build {name} on top of it")
-        for onbuild in model.triggered(one):
-            line = onbuild.start_line
-            return Condition("S3", False, f"the ONBUILD trigger of line {line} runs with it")
     return Condition("S3", True, "each mount stands where the removed binding was the live one")
 
 
