@@ -110,10 +110,11 @@ class Projection:
         """The parts of `span` that the host has as they are, and (True) those that stand in."""
         at = span.start
         for one in self.stand_ins:
-            if span.contains(one):
-                yield Span(at, one.start), False
-                yield one, True
-                at = one.end
+            start, end = max(one.start, at), min(one.end, span.end)
+            if start < end:
+                yield Span(at, start), False
+                yield Span(start, end), True
+                at = end
         yield Span(at, span.end), False
 
     def _segment(self, offset: int) -> Segment:

@@ -35,6 +35,15 @@ class TestGit:
             " && go mod download\n"
         )
 
+    def test_a_variable_behind_the_host_is_no_second_login(self, tmp_path: Path) -> None:
+        body = (
+            'RUN git config --global url."https://x:$T_TOKEN@github.com/".insteadOf '
+            'https://github.com/ && git clone --branch "$REF" https://github.com/$ORG/x\n'
+        )
+        assert "credential.https://github.com.helper" in after(tmp_path, body)
+        other = body.replace("https://github.com/$ORG", "https://$OTHER@github.com/$ORG")
+        assert "credential" not in after(tmp_path / "other", other)
+
     def test_a_clone_keeps_an_url_without_it(self, tmp_path: Path) -> None:
         body = "RUN git clone https://$T_TOKEN@github.com/acme/x.git /x\n"
         helper = '\'!f() { echo "username=${T_TOKEN}"; echo "password="; }; f\''

@@ -105,6 +105,11 @@ def help_for(context: Context, one: Exposure, cure: Cure | None, *, part: bool) 
     words = leak.script.text[leak.span.start : leak.span.end].split()
     if one.name.startswith("/") and leak.path and words[:1] in ([b"cat"], [b"cp"], [b"install"]):
         mount = f"`--mount=type=secret,id={one.variable},target={leak.path}`"
+        if b">>" in words:
+            return (
+                "write the file, use it and remove it in one RUN, or let the secret be all of it, and "
+                f"mount it there: {mount}"
+            )
         run_time = kind_of(leak.path).container
         return f"let the mount put it there: {mount}" + (
             "; a container that needs it gets it when it starts" if run_time else ""

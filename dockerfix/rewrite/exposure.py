@@ -7,10 +7,12 @@ with where taint sees their values go. What is said of it is the passes' busines
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from dockerfix.model.run_taint import run_leaks, secret_files
+from dockerfix.model.taint import rows
 from dockerfix.rewrite.candidates import Candidate, Origin, arguments, environment
 
 if TYPE_CHECKING:
@@ -93,7 +95,15 @@ def _all(context: Context) -> Iterator[Exposure]:
         for path, id in files.items():
             scripts = context.reader.scripts(run)
             for leak in run_leaks(context.model, run, scripts, "", (path,)):
-                yield Exposure(id, path, run, leak, place(run, leak))
+                if not certificate(leak):
+                    yield Exposure(id, path, run, leak, place(run, leak))
+
+
+def certificate(leak: Leak) -> bool:
+    """Whether a mounted file is put where programs look for authorities that they trust."""
+    return leak.kind == "file" and any(
+        fnmatchcase(leak.path.lower(), glob) for glob in rows()["certificates"]
+    )
 
 
 def _of(context: Context, run: Run, variable: str, name: str, maybe: bool) -> Iterator[Exposure]:

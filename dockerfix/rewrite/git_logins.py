@@ -169,7 +169,11 @@ def _another_login(one: Keeping, host: str) -> bool:
         and any(name in word.raw for word in command.words)
         and (
             any(b"credential." in word.raw for word in command.words)
-            or any(use.name not in mine for word in command.words for use in word.uses)
+            or any(
+                use.name not in mine and use.span.start - word.span.start < word.raw.find(name)
+                for word in command.words
+                for use in word.uses
+            )
         )
         for _, _, command in _every(one)
     )

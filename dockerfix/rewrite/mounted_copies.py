@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Fix, Safety
 from dockerfix.model.file_secrets import kind_of
 from dockerfix.model.run_taint import run_leaks, setting_of
-from dockerfix.model.taint import rows
 from dockerfix.rewrite import forms
 from dockerfix.rewrite.commands import plain_chain, written_in_place
 from dockerfix.rewrite.file_mounts import there
@@ -22,6 +21,7 @@ from dockerfix.rewrite.file_uses import Reads, Use, use_of
 from dockerfix.rewrite.frontend import bare_required
 from dockerfix.rewrite.key_commands import Unit
 from dockerfix.rewrite.key_handling import Unclear
+from dockerfix.rewrite.mounted_values import copied_to
 from dockerfix.rewrite.mounts import Given, secret_mounts
 from dockerfix.rewrite.moved import copied_by_name, script_of
 from dockerfix.syntax import make, verbs
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from dockerfix.shell import Command, Script
     from dockerfix.syntax.nodes import Run
 
-VALUED = frozenset({"-m", "-o", "-g", "--mode", "--owner", "--group"})
 TESTS = frozenset({"[", "[[", "test"})
 FROM_HOME = ("~/", "$HOME/", "${HOME}/")
 
@@ -201,7 +200,8 @@ def _copies(context: Context, given: Given, target: str, stage: Stage) -> Iterat
 
 def _unit(script: Script, command: Command, path: str) -> Unit | None:
     """The command, if it copies the file as it is; with the `if` around it that only looks for it."""
-    if not _copies_whole(command, path):
+    appends = any(it.operator != ">" for it in command.redirects)
+    if appends or copied_to(command, path) is None:
         return None
     if not command.context:
         return Unit(command.span, (command,), script)
@@ -215,27 +215,6 @@ def _unit(script: Script, command: Command, path: str) -> Unit | None:
     if not looks or b"else" in text or b"elif" in text:
         return None
     return Unit(around, tuple(inside), script, branch=True)
-
-
-def _copies_whole(command: Command, path: str) -> bool:
-    """`cp FILE PLACE`, `install -m 600 FILE PLACE`, `cat FILE > PLACE`."""
-    if command.prefix or command.in_pipeline:
-        return False
-    words = [it.literal for it in command.words[1:]]
-    if command.name == "cat":
-        operators = [it.operator for it in command.redirects]
-        return words == [path] and operators == [">"]
-    if command.redirects or command.name not in rows()["whole_copiers"]:
-        return False
-    plain: list[str | None] = []
-    rest = iter(command.words[1:])
-    for word in rest:
-        text = word.literal or ""
-        if text in VALUED:
-            next(rest, None)
-        elif not text.startswith("-"):
-            plain.append(word.literal)
-    return len(plain) == 2 and plain[0] == path
 
 
 def _placed(context: Context, leak: Leak, copies: dict[int, Copy]) -> bool:

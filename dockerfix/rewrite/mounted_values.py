@@ -16,7 +16,7 @@ from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
 from dockerfix.model.run_taint import run_leaks
 from dockerfix.model.secrets import classify
-from dockerfix.model.taint import SHOWN
+from dockerfix.model.taint import SHOWN, rows
 from dockerfix.rewrite import forms
 from dockerfix.rewrite.composite import RUNTIME_NAMES, SHELL_NAMES
 from dockerfix.rewrite.mounts import Given, secret_mounts, with_frontend
@@ -31,8 +31,12 @@ if TYPE_CHECKING:
     from dockerfix.context import Context
     from dockerfix.model.taint import Leak
     from dockerfix.rewrite.forms import Form
-    from dockerfix.shell import Assignment, Part, Script
+    from dockerfix.shell import Assignment, Command, Part, Script, Word
     from dockerfix.syntax.nodes import Run
+
+
+VALUED = frozenset({"-m", "-o", "-g", "--mode", "--owner", "--group"})
+"""Options of `install` that have a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,8 @@ def variable_of(
     """The name of a variable for the secret: the one that the RUN reads it into, that a caller
     takes it from, or the id's; None where the RUNs `live` have another use for it."""
     own = [load.name for load in held if load.run is given.run]
-    names = [given.env or "", *(own or [load.name for load in held])]
+    set_already = [it.env for it in secret_mounts(context) if it.id == given.id and it.env]
+    names = [*set_already, *(own or [load.name for load in held])]
     if not own:
         for call in (*context.calls, *context.documents):
             sources = [it.source for it in call.secrets if it.id == given.id]
@@ -111,7 +116,10 @@ def variable_of(
         plain = plain if plain != plain.lower() else plain.upper()
         names += [plain] if classify(plain).secret else []
         names += [f"{plain}_SECRET"]
-    return next((it for it in names if it and _free(context, given, it, live, held)), None)
+    if any(it.kind != "env" for it in context.model.bindings_of(names[0])):
+        # `arg-beside-mount` has the argument of that name, and mounts the variable.
+        return None
+    return next((it for it in names if _free(context, given, it, live, held)), None)
 
 
 def _free(
@@ -188,6 +196,7 @@ def _retold(script: Script, path: str, name: str, load: Load | None) -> Script |
         if gone is None or not gone.contains(span):
             changes.append((span, b"${%s}" % name.encode()))
     changes += _fed(script, path, name)
+    changes += _copied(script, path, name)
     return read(script.projection.told_as(changes)) if changes else script
 
 
@@ -208,6 +217,17 @@ def _fed(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
                 first = [it for it in script.commands if stages[0].contains(it.span)]
                 if [it.literal for one in first for it in one.words] == ["cat", path]:
                     yield first[0].span, said
+
+
+def _copied(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
+    """A copy of the file is told as its text that is written."""
+    said = b'printf "%%s\\n" "${%s}"' % name.encode()
+    for command in script.commands:
+        place = copied_to(command, path)
+        if place is not None and command.name == "cat":
+            yield Span(command.words[0].span.start, command.words[-1].span.end), said
+        elif place is not None:
+            yield command.span, said + b" > " + place.raw
 
 
 def cut(load: Load) -> Span | None:
@@ -305,11 +325,35 @@ def repair_file(context: Context, pass_name: str, one: Told, found: Cure) -> Fix
         return None
     calls = (*context.calls, *context.documents)
     known = any(it.id == one.id for call in calls for it in call.secrets)
-    if one.form == "env" and not known and not one.loads:
+    gives = any(isinstance(it.value, bytes) and b",env=" in it.value for it in operations)
+    if gives and not known and not one.loads:
         found.say(
             "the secret must not end in a line break, which `$(cat FILE)` cut off and `env=` keeps"
         )
     return Fix(pass_name, Safety.UNSAFE, "none", (*found.operations, *operations))
+
+
+def copied_to(command: Command, path: str) -> Word | None:
+    """Where the command puts the file at `path` as it is: `cp FILE PLACE`, `cat FILE > PLACE`."""
+    if command.prefix or command.in_pipeline or not command.words:
+        return None
+    if command.name == "cat":
+        [target] = (
+            [it.target for it in command.redirects] if len(command.redirects) == 1 else [None]
+        )
+        writes = target is not None and command.redirects[0].operator in (">", ">>")
+        return target if writes and [it.literal for it in command.words[1:]] == [path] else None
+    if command.redirects or command.name not in rows()["whole_copiers"]:
+        return None
+    plain: list[Word] = []
+    rest = iter(command.words[1:])
+    for word in rest:
+        text = word.literal or ""
+        if text in VALUED:
+            next(rest, None)
+        elif not text.startswith("-"):
+            plain.append(word)
+    return plain[1] if len(plain) == 2 and plain[0].literal == path else None
 
 
 def shows_more(context: Context, one: Told, run: Run) -> bool:

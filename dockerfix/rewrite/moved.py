@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dockerfix.model import references
+from dockerfix.model.outputs import in_place
 from dockerfix.model.readers import may_read
 from dockerfix.model.run_taint import setting_of
 from dockerfix.model.runs import RunReading
@@ -86,7 +87,9 @@ def move_file(one: Keeping, leak: Leak) -> bool:
         return False
     made = _made(one, leak)
     way = _way(one, leak, made) if made is not None else None
-    if made is None or way is None or any(it not in one.live for it in way.users):
+    if made is None:
+        return _removed_here(one, leak)
+    if way is None or any(it not in one.live for it in way.users):
         return False
     readers = references.read_by(leak.path)
     after = [it for it in commands(context, run, start=made.block.end) if _own(script, it)]
@@ -126,6 +129,24 @@ def move_file(one: Keeping, leak: Leak) -> bool:
     if way.remover is not None and way.remover not in way.users:
         _drop_removal(one, way.remover, leak)
     elif way.remover is None and way.final:
+        one.found.say(f"the containers of the image no longer find {leak.file}")
+    one.found.say(f"{leak.file} is written, used and removed in one RUN")
+    return True
+
+
+def _removed_here(one: Keeping, leak: Leak) -> bool:
+    """A file that this RUN makes in any way, and that no other uses, is removed at its end."""
+    writers = [c for c in leak.script.commands if _writes(one, c, leak) or _adds(c, leak)]
+    way = _way(one, leak, Made(Span(0, 0), b"", ()))
+    if not writers or way is None or way.users or ">>" in _operators(writers[0]):
+        return False
+    if not _can_take(one.context, one.reading.run):
+        return False
+    _remove_there(one, one.reading.run, leak)
+    one.still = True
+    if way.remover is not None:
+        _drop_removal(one, way.remover, leak)
+    elif way.final:
         one.found.say(f"the containers of the image no longer find {leak.file}")
     one.found.say(f"{leak.file} is written, used and removed in one RUN")
     return True
@@ -221,6 +242,8 @@ def _written(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
         return None
     block = Span(mine[0].span.start, max(it.span.end for it in mine))
     inside = [it for it in script.commands if block.contains(it.span)]
+    if any(in_place(it) and _names(it, leak) for it in script.commands):
+        return None
     if len(inside) != len(mine) or any(it.span.overlaps(block) for it in others):
         return None
     return block, on_one_line(one.context.dockerfile, script, block.start, block.end)

@@ -300,6 +300,15 @@ class Keeping:
             references.writes_words(one) or substitutes(one, self.name, text) for one in commands
         ):
             return False
+        if leak.kind == "file" and any(whole_file(leak.script, one) for one in commands):
+            return False
+        if any(
+            it.overlaps(use.span) and it != use.span
+            for it in leak.script.projection.stand_ins
+            for one in commands
+            for use in self.uses(leak.script, one)
+        ):
+            return False
         uses = [use for one in commands for use in self.uses(leak.script, one)]
         if not uses or not all(self.plain(use) for use in uses):
             return False
@@ -382,6 +391,25 @@ class Keeping:
                     if use.name == self.name and not use.deferred and kept:
                         return True
         return not scripts
+
+
+def whole_file(script: Script, command: Command) -> bool:
+    """Whether all that the command writes is what its variables hold: no line of a file, but a
+    file. What it appends may be the end of a line, unless it stands for a file that is copied."""
+    stands_in = any(it.contains(command.words[0].span) for it in script.projection.stand_ins)
+    if any(">>" in one.operator for one in command.redirects) and not stands_in:
+        return False
+    spans = [word.span for word in command.words[1:] if not word.raw.startswith(b"-")]
+    spans += [one.body for one in command.redirects if one.body is not None]
+    text = b""
+    for span in spans:
+        piece = bytearray(script.text[span.start : span.end])
+        for use in script.uses:
+            if span.contains(use.span):
+                start, end = use.span.start - span.start, use.span.end - span.start
+                piece[start:end] = b" " * (end - start)
+        text += bytes(piece)
+    return bool(spans) and not re.sub(rb"%s|\\n|[\s\"']", b"", text)
 
 
 def substitutes(command: Command, name: str, text: bytes) -> bool:

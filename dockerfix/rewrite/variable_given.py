@@ -6,6 +6,7 @@ Works on what `mounted_values` found; knows no tool.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dockerfix.rewrite import forms
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from dockerfix.syntax.nodes import Run
 
 
+_NAMED = re.compile(rb"/run/secrets(?:/([\w.-]*))?")
+
+
 class _NotGivenError(Exception):
     """A RUN needs the variable and cannot have it."""
 
@@ -34,7 +38,10 @@ class _NotGivenError(Exception):
 def given_variable(context: Context, one: Told, found: Cure) -> tuple[Operation, ...] | None:
     """The operations beside those of the cure `found`; None where a RUN cannot get the variable."""
     operations: list[Operation] = []
-    touched = {it.at.start for it in found.operations}
+    name = one.name.encode()
+    touched = {
+        it.at.start for it in found.operations if isinstance(it.value, bytes) and name in it.value
+    }
     try:
         for run in one.live:
             start, held = run.span.start, one.given.get(run.span.start)
@@ -64,6 +71,10 @@ def _held(context: Context, one: Told, found: Cure, held: Given) -> Iterator[Ope
             yield verbs.replace(context.dockerfile, run, Span(at, at), text)
         return
     if held.env == one.name:
+        return
+    if any(it.env == one.name for it in run.mounts if it.type == "secret"):
+        if not _left(context, found, held):
+            yield verbs.remove_mount(context.dockerfile, run, held.mount)
         return
     if shows_more(context, one, run):
         raise _NotGivenError
@@ -148,6 +159,9 @@ def _left(context: Context, found: Cure, held: Given, *others: Operation) -> boo
         rest += context.dockerfile.source.text(Span(end, max(end, span.start)))
         end = max(end, span.end)
     rest += context.dockerfile.source.text(Span(end, run.span.end))
-    path = held.file or ""
-    folder = forms.FOLDER if path.startswith(forms.FOLDER) else path
-    return folder.rstrip("/").encode("utf-8", "surrogateescape") in rest
+    path = (held.file or "").encode("utf-8", "surrogateescape")
+    if not path.startswith(forms.FOLDER.encode()):
+        return path in rest
+    own = path.removeprefix(forms.FOLDER.encode())
+    # Without a name, or with a computed one, any file there may be meant.
+    return any(found[1] in (None, b"", own) for found in _NAMED.finditer(rest))
