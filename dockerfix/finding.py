@@ -43,7 +43,8 @@ class Finding:
     evidence that decided its safety), `help` what to do. With `fix` None and `refusals`
     empty the finding is only a report. `not_changed` lists text that names the variable
     and that nobody runs (prose); `outside_flag` is what a caller outside the tree must
-    give from now on, empty where every caller is known.
+    give from now on, empty where every caller is known; `elsewhere` is what may build it in
+    another repository.
     """
 
     path: str
@@ -61,6 +62,7 @@ class Finding:
     fix: Fix | None = None
     not_changed: tuple[Place, ...] = ()
     outside_flag: str = ""
+    elsewhere: tuple[Place, ...] = ()
 
     @property
     def status(self) -> str:

@@ -142,13 +142,15 @@ def remarks(result: Result, names: Names) -> Iterator[str]:
     for one in result.not_changed:
         yield place(result.workspace, names, one, "not changed")
     for caller in result.outside_callers:
-        path, name = caller["dockerfile"], caller["variable"]
+        path, name = caller.dockerfile, caller.variable
         declared = result.before.model(path).bindings_of(name) if result.before else ()
         taken = any(one.kind in ("arg", "global") for one in declared)
         yield printable(
-            f"{names(path)}: callers outside this tree must give `{caller['flag']}`"
+            f"{names(path)}: callers outside this tree must give `{caller.flag}`"
             + (f" instead of `--build-arg {name}`" if taken else "")
         )
+        for one in caller.through:
+            yield place(result.workspace, names, one, "see")
 
 
 def counts(results: Sequence[Result], errors: int) -> dict[str, int]:
@@ -232,7 +234,12 @@ def document(
             _place(result, names, one) for result, names in results for one in result.not_changed
         ],
         "outside_callers": [
-            {**caller, "dockerfile": names(caller["dockerfile"])}
+            {
+                "dockerfile": names(caller.dockerfile),
+                "variable": caller.variable,
+                "flag": caller.flag,
+                "through": [_place(result, names, one) for one in caller.through],
+            }
             for result, names in results
             for caller in result.outside_callers
         ],

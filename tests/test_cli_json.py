@@ -33,6 +33,33 @@ def test_json_with_diff_and_write(repository: Path) -> None:
     assert text(repository / "Dockerfile") == FIXED
 
 
+def test_a_workflow_elsewhere_that_gets_the_secret_is_named(tmp_path: Path) -> None:
+    uses = "    uses: o/w/.github/workflows/{}.yml@v1\n    secrets:{}\n"
+    jobs = [
+        "  lint:\n" + uses.format("lint", " inherit"),
+        "  image:\n" + uses.format("image", "\n      npm: ${{ secrets.NPM_TOKEN }}"),
+        "  other:\n" + uses.format("docker", "\n      NPM_TOKEN_2: ${{ secrets.OTHER }}"),
+    ]
+    workflow = ".github/workflows/ci.yml"
+    lay_out(tmp_path, {"Dockerfile": DOCKERFILE, workflow: "on: push\njobs:\n" + "".join(jobs)})
+    found = document(dockerfix(tmp_path, "--output-format", "json"))
+    (caller,) = found["outside_callers"]
+    assert [(one["path"], one["line"]) for one in caller["through"]] == [
+        (workflow, 5),
+        (workflow, 9),
+    ]
+    assert "`secrets: inherit`" in caller["through"][0]["message"]
+    assert "gets NPM_TOKEN in `secrets: npm`" in caller["through"][1]["message"]
+    (finding,) = found["findings"]
+    assert finding["safety"] == "unsafe"
+    assert "S2: .github/workflows/ci.yml:9: " in finding["reason"]
+    quiet = "on: push\njobs:\n" + jobs[0]
+    (tmp_path / workflow).write_text(quiet)
+    found = document(dockerfix(tmp_path, "--output-format", "json"))
+    assert found["findings"][0]["safety"] == "safe"
+    assert len(found["outside_callers"][0]["through"]) == 1
+
+
 def test_outside_callers_are_told_the_flag(tmp_path: Path) -> None:
     lay_out(tmp_path, {"Dockerfile": DOCKERFILE})
     found = document(dockerfix(tmp_path, "--output-format", "json", "--diff"))
@@ -41,6 +68,7 @@ def test_outside_callers_are_told_the_flag(tmp_path: Path) -> None:
             "dockerfile": "Dockerfile",
             "variable": "NPM_TOKEN",
             "flag": "--secret id=NPM_TOKEN,env=NPM_TOKEN",
+            "through": [],
         }
     ]
     said = dockerfix(tmp_path, "--diff").stderr

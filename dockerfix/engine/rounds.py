@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.edits import Fix, Safety, apply, choose
 from dockerfix.engine.inputs import Problem
@@ -67,6 +67,15 @@ class Reported:
         return Position(line, min(offset, len(data)) - data.rfind(b"\n", 0, offset))
 
 
+class OutsideCaller(NamedTuple):
+    """What callers that are not in the tree must give; `through` is what may build there."""
+
+    dockerfile: str
+    variable: str
+    flag: str
+    through: tuple[Place, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """What `run` found in one root. `changes` maps a path to its old and new bytes;
@@ -77,7 +86,7 @@ class Result:
     errors: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
     not_changed: tuple[Place, ...] = ()
-    outside_callers: tuple[Mapping[str, str], ...] = ()
+    outside_callers: tuple[OutsideCaller, ...] = ()
     changes: Mapping[str, tuple[bytes | None, bytes]] = field(default_factory=dict)
     suppressed: int = 0
     dockerfiles: tuple[str, ...] = ()
@@ -407,7 +416,7 @@ def _not_changed(first: _Round) -> Iterable[Place]:
             )
 
 
-def _outside(first: _Round) -> Iterable[Mapping[str, str]]:
+def _outside(first: _Round) -> Iterable[OutsideCaller]:
     for one in first.findings:
         if one.fix is not None and one.outside_flag:
-            yield {"dockerfile": one.path, "variable": one.variable, "flag": one.outside_flag}
+            yield OutsideCaller(one.path, one.variable, one.outside_flag, one.elsewhere)

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.builders.github_elsewhere import elsewhere
 from dockerfix.builders.link import unlinked_with, working_folder
 from dockerfix.builders.mentions import mentions
 from dockerfix.finding import Place, Refusal
@@ -35,7 +36,8 @@ class Callers:
 
     `passing` pass the variable as a build argument today. `holds` keep the whole fix back,
     `doubts` make it unsafe. `partners` are other Dockerfiles that a shared call builds, which
-    must agree. `not_changed` is prose that names the build argument.
+    must agree. `not_changed` is prose that names the build argument. `elsewhere` gets the secret
+    and may build in another repository.
     """
 
     linked: tuple[BuildCall, ...] = ()
@@ -46,6 +48,7 @@ class Callers:
     partners: set[str] = field(default_factory=set)
     not_changed: list[Place] = field(default_factory=list)
     literals: list[Place] = field(default_factory=list)
+    elsewhere: list[Place] = field(default_factory=list)
 
     @property
     def silent(self) -> tuple[BuildCall, ...]:
@@ -95,6 +98,8 @@ def turn(
         found.holds.extend(_computed(context, name))
         found.holds.extend(_unseen(context, name))
     _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
+    if not (found.passing or give or drop):
+        _built_elsewhere(context, found, name)
     # Each combination of a matrix says the same.
     found.holds = list(dict.fromkeys(found.holds))
     found.doubts = list(dict.fromkeys(found.doubts))
@@ -123,6 +128,15 @@ def _shown(
                 found.operations.extend(result)
                 turned.append(Place(call.path, arg.span, ""))
     return tuple(turned)
+
+
+def _built_elsewhere(context: Context, found: Callers, name: str) -> None:
+    """What gets the secret here and builds in another repository, where nothing here passes it."""
+    for one in elsewhere(name, context.workspace):
+        found.elsewhere.append(Place(one.path, one.span, one.why))
+        if one.likely:
+            where = f"{one.path}:{context.line(one.path, one.span.start)}"
+            found.doubts.append(Doubt("S2", f"{where}: {one.why}"))
 
 
 def source_for(context: Context, call: BuildCall, source: str | None) -> str | None:

@@ -93,6 +93,7 @@ def migrate(context: Context, candidate: Candidate, pass_name: str, roots: Roots
         fix=fix,
         not_changed=tuple(own.callers.not_changed),
         outside_flag=outside_flag(own),
+        elsewhere=tuple(own.callers.elsewhere),
     )
 
 
