@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from dockerfix.model import windows
 from dockerfix.model.local_scripts import LocalScript, local_scripts
 from dockerfix.model.readers import Reading, helper_names, may_read, uses_in
 from dockerfix.model.references import edits, writes_words
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from dockerfix.shell import Command
 
 POSIX_SHELLS = frozenset({"sh", "bash", "ash", "dash", "ksh", "mksh", "zsh", "busybox"})
-WINDOWS_SHELLS = frozenset({"cmd", "powershell"})
 KEY_USE = "private-key-file"
 RANK = ("explicit", "implicit", "opaque", "no")
 TELLS_UNSET = frozenset({"-", "+", "?", "=", "-v", "printenv"})
@@ -287,10 +287,12 @@ class RunReader:
         return run.exec_form or self.shell(run) in POSIX_SHELLS
 
     def shell(self, run: Run) -> str:
-        """Base name of the shell that the SHELL in force starts; `sh` without one."""
+        """Base name of the shell that the SHELL in force starts; without one that of the system."""
         shell = self.model.setting(run).shell
         words = shell.exec_words if shell is not None else ()
-        return _base(words[0]) if words else "sh"
+        if not words:
+            return "cmd" if windows.image(self.model, run) else "sh"
+        return _base(words[0])
 
 
 def _fetches(command: Command) -> bool:

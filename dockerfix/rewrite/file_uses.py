@@ -18,6 +18,7 @@ from dockerfix.model.run_taint import setting_of
 from dockerfix.model.taint import covers
 from dockerfix.model.tools import started, table, text_of
 from dockerfix.rewrite.commands import written_in_place
+from dockerfix.rewrite.forms import on_windows
 from dockerfix.rewrite.key_commands import Unit
 from dockerfix.rewrite.key_handling import Unclear
 from dockerfix.rewrite.key_removal import take_out
@@ -71,7 +72,11 @@ def use_of(
     brings: tuple[Unit, ...] = (),
 ) -> Use:
     """What `run` does with the file at `target`; `brings` puts it there, and goes."""
-    return _Reader(context, run, target, kind, order, brings).use()
+    found = _Reader(context, run, target, kind, order, brings).use()
+    refusal = on_windows(context, run) if found.reads else None
+    if refusal is not None:
+        found.objection, found.help = refusal.reason, refusal.help
+    return found
 
 
 class _Refused(Exception):  # noqa: N818

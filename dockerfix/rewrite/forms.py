@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.finding import Refusal
+from dockerfix.model import windows
 from dockerfix.model.runs import POSIX_SHELLS, foreign_shebang, is_script
 from dockerfix.rewrite.frontend import SECRET_SINCE, bare_required, pinned
 from dockerfix.rewrite.key_commands import only_for_root, rows
@@ -51,6 +53,21 @@ def form(context: Context, name: str, knows_env: bool) -> tuple[Form, str]:
 def knows_files(call: BuildCall) -> bool:
     """Whether a builder that is not BuildKit has secret mounts, as files."""
     return any(one in call.tool for one in OLD_BUILDERS)
+
+
+def on_windows(context: Context, run: Run) -> Refusal | None:
+    """Why no RUN on a Windows image gets a mount, unless the configuration knows better (T22)."""
+    image = windows.image(context.model, run)
+    if not image or context.config.form == "env":
+        return None
+    return Refusal(
+        f"the RUN on line {run.start_line} runs on the Windows image {image}, and Docker on Windows "
+        "builds without BuildKit: there is no `--mount` there",
+        context.path,
+        run.keyword_span,
+        "if BuildKit builds it (`docker buildx build` with a Windows worker), say "
+        '`form = "env"` in the configuration',
+    )
 
 
 def frontend_too_old(context: Context) -> bool:

@@ -126,6 +126,8 @@ def _choose_form(plan: Plan) -> None:
     context = plan.context
     plan.form, decided = forms.form(context, plan.name, plan.frontend.env)
     needed = [one for one in plan.mounted if not one.present and one.word is None]
+    refusals = (forms.on_windows(context, one.run) for one in needed)
+    plan.refusals.extend(dict.fromkeys(one for one in refusals if one is not None))
     if plan.form == "env":
         if needed and not plan.frontend.env:
             plan.refusals.append(_too_old(plan, "1.10", plan.frontend.why))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.edits import Safety
+from dockerfix.model import windows
 from dockerfix.rewrite.frontend import official
 
 if TYPE_CHECKING:
@@ -124,6 +125,13 @@ def _in_the_shell(plan: Plan) -> Iterator[Condition]:
         yield Condition("S3", False, f"the shell puts {one.name} together instead of BuildKit")
     if plan.placeholder:
         yield Condition("S3", False, f"the placeholder of {plan.name} stays, in the shell")
+    for mounted in plan.mounted:
+        shell = windows.shell(plan.context.model, mounted.run)
+        if shell and plan.context.config.form != "env":
+            line = mounted.run.start_line
+            says = f"{shell} runs line {line}, and Docker on Windows builds without BuildKit"
+            yield Condition("S6", False, says)
+            break
     if plan.form == "file" and not official(plan.context.dockerfile):
         yield Condition("S6", False, "it is not known that this frontend has secret mounts")
 
