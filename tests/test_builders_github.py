@@ -366,7 +366,7 @@ def test_another_action_that_builds_holds_back(
 
 def test_arguments_that_another_step_writes_hold_the_fix_back(tmp_path: Path) -> None:
     text = (
-        "- id: t\n  run: echo 'args=X_TOKEN=${{ secrets.X }}' >> $GITHUB_OUTPUT\n"
+        "- id: t\n  run: test -f a && echo 'args=X_TOKEN=${{ secrets.X }}' >> $GITHUB_OUTPUT\n"
         "- uses: docker/build-push-action@v6\n  with:\n    build-args: ${{ steps.t.outputs.args }}\n"
     )
     (tmp_path / ".github/workflows").mkdir(parents=True)

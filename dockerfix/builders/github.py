@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from dockerfix.builders import agents
+from dockerfix.builders import agents, github_lists
 from dockerfix.builders.call import BuildCall, Prior
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.github_scope import is_github
@@ -46,12 +46,17 @@ def find_calls(path: str, data: bytes, workspace: Workspace | None = None) -> It
     file = tree(path, data)
     if file.errors:
         return
-    scope = Scope(file, workspace, uses=Uses(path, data, any_use, workspace))
+    scope = Scope(
+        file,
+        workspace,
+        uses=Uses(path, data, any_use, workspace),
+        lists=Uses(path, data, github_lists.use, workspace),
+    )
     seen: set[tuple[object, ...]] = set()
     # All of it is read before a call is asked for anything: what is used elsewhere counts.
     for call in list(_calls(scope)):
         places = (call.cwd, call.context, call.dockerfile_argument, call.target)
-        mark = (call.span, *places, call.buildkit)
+        mark = (call.span, *places, call.buildkit, *(arg.span for arg in call.args))
         if mark not in seen:
             seen.add(mark)
             yield call
@@ -82,8 +87,9 @@ def _in_job(scope: Scope, job: Node | None, root: Node | None) -> Iterator[Build
 
     inside = scope.with_env(scope.file.get(job, "env"))
     uses = scope.file.text(scope.file.get(job, "uses"))
-    for one in combinations(scope.file, scope.file.get(job, "strategy")):
-        here = replace(inside, matrix=one)
+    every = combinations(scope.file, scope.file.get(job, "strategy"))
+    for one in every:
+        here = replace(inside, matrix=one, combinations=every)
         if uses is not None and isinstance(job, Map):
             yield from handed(here, job, uses)
         yield from _Job(here, (job, root)).calls()

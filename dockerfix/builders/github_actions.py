@@ -12,7 +12,7 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
-from dockerfix.builders import github_secrets
+from dockerfix.builders import github_lists, github_secrets
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Map, Scalar
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dockerfix.formats.yaml import File
 
 KIND = "github"
+ELSEWHERE = "the inputs of the step stand elsewhere in the file"
 NO_HOME = "an action does not know `~`"
 BUILD = re.compile(r"^(?P<action>[\w.-]+/build-push-action)@(?P<ref>.+)$")
 
@@ -153,7 +154,7 @@ class ActionStep:
         entry = self.step.entry(self.place)
         reason = ""
         if given is None or entry is None or entry.value is not given:
-            reason = "the inputs of the step stand elsewhere in the file"
+            reason = ELSEWHERE
         elif given.entry(self.key(name)) is None:
             reason = f"`{name}` comes from a merged map"
         elif self.file.shared(given, self.step) or (
@@ -196,10 +197,12 @@ def build_calls(step: ActionStep) -> Iterable[BuildCall]:
         names = (*names, *_comma_items(step))
     names = [one for one in names if not one[0].name.startswith("#")]
     args = tuple(_build_arg(item, span) for item, span in names if _named(item))
+    lists = github_lists.lists(step, "build-args")
+    args += tuple(one.argument(line) for one in lists.values() for line in one.lines)
     unresolved = tuple(
         step.scope.file.source.text(span).decode("utf-8", "replace")
         for item, span in names
-        if not _named(item)
+        if not _named(item) and span not in lists
     )
     dialect = BuildDialect(step)
     for context, file, target in product(
@@ -297,12 +300,17 @@ class BuildDialect:
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
         item = self._item(arg)
+        listed = github_lists.listed(self.step, "build-args", arg) if item is None else None
         refusal = call.refusal or self.step.blocked("build-args")
         if refusal is not None:
             return refusal
-        if item is None:
+        if listed is not None:
+            item, to = listed.item, "secrets"
+            text: str | None = f"{id}={listed.origin.said(listed.line).strip()}"
+        elif item is None:
             return lost(call, arg)
-        to, text = "secrets", self._line(item, id)
+        else:
+            to, text = "secrets", self._line(item, id)
         if source is not None:
             kind, _, rest = source.partition(":")
             if kind == "command":
@@ -331,6 +339,8 @@ class BuildDialect:
         twin = self.step.input(to)
         if twin is not None and self.step.file.shared(twin, self.step.step):
             return self._refusal(arg, f"an anchor shares `{to}` with other steps")
+        if listed is not None:
+            return listed.take(self._site(), self.step.key(to), text)
         return [self._move(item, self.step.key(to), text, arg)]
 
     def add_secret(
@@ -342,7 +352,7 @@ class BuildDialect:
             return ()
         site = self._site()
         if site is None:
-            return self._refusal(None, "the inputs of the step stand elsewhere in the file")
+            return self._refusal(None, ELSEWHERE)
         kind, _, rest = (source or "").partition(":")
         if kind == "command":
             return self._refusal(None, "an action cannot run a command for a secret")
@@ -378,7 +388,7 @@ class BuildDialect:
             return ()
         site = self._site()
         if site is None:
-            return self._refusal(None, "the inputs of the step stand elsewhere in the file")
+            return self._refusal(None, ELSEWHERE)
         key, text = self.step.key("ssh"), value.encode("utf-8", "surrogateescape")
         if not self.step.takes("ssh"):
             return self._no_input(None, "ssh")
@@ -391,6 +401,9 @@ class BuildDialect:
         blocked = self.step.blocked("build-args")
         if blocked is not None:
             return blocked
+        listed = github_lists.listed(self.step, "build-args", arg) if item is None else None
+        if listed is not None:
+            return listed.take(self._site(), "", "")
         return lost(call, arg) if item is None else [self._move(item, "", "", arg)]
 
     def _line(self, item: Item, id: str) -> str | None:

@@ -6,9 +6,10 @@ Which Dockerfiles it builds stands in a bake file, which is not read here.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from dockerfix.builders import github_lists
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.github_actions import KIND, NO_HOME, ActionStep, Item, lost
 from dockerfix.finding import Refusal
@@ -39,6 +40,11 @@ def bake_calls(step: ActionStep) -> Iterable[BuildCall]:
         else:
             kind = Value.LITERAL if value.strip() and b"${{" not in value else Value.TEXT
             args.append(BuildArg(name, span, kind, None, False, True, True))
+    for origin in github_lists.lists(step, "set").values():
+        for line in origin.lines:
+            found = _parsed(f"{line.name}={line.value}")
+            if found is not None:
+                args.append(replace(origin.argument(line), name=found[1]))
     yield BuildCall(
         KIND,
         step.scope.path,
@@ -58,7 +64,11 @@ def _override(step: ActionStep, item: Item) -> tuple[str, str, bytes | None] | N
     """(`*`, X, value) of `*.args.X=value`."""
     scalar = step.input("set")
     assert scalar is not None
-    found = _SET.match(scalar.text[item.span.start : item.span.end])
+    return _parsed(scalar.text[item.span.start : item.span.end].decode("utf-8", "surrogateescape"))
+
+
+def _parsed(text: str) -> tuple[str, str, bytes | None] | None:
+    found = _SET.match(text.encode("utf-8", "surrogateescape"))
     if found is None:
         return None
     return found[1].decode(), found[2].decode(), found[3]
@@ -99,7 +109,12 @@ class BakeDialect:
         blocked = self.step.blocked("set")
         if blocked is not None:
             return blocked
-        found = _override(self.step, item) if item is not None else None
+        listed = github_lists.listed(self.step, "set", arg) if item is None else None
+        if listed is not None:
+            item, said = listed.item, listed.line
+            found = _parsed(f"{said.name}={said.value}")
+        else:
+            found = _override(self.step, item) if item is not None else None
         if item is None or found is None:
             return lost(call, arg)
         if any(secret.id == id for secret in call.secrets):
@@ -130,7 +145,11 @@ class BakeDialect:
             if isinstance(given, Refusal):
                 return given
             more = given
-        line = f"{target}.secrets+={flag}".encode("utf-8", "surrogateescape")
+        text = f"{target}.secrets+={flag}"
+        if listed is not None:
+            taken = listed.take(self._site(), self.step.key("set"), text)
+            return taken if isinstance(taken, Refusal) else (*taken, *more)
+        line = text.encode("utf-8", "surrogateescape")
         return (self._move(item, self.step.key("set"), line, arg), *more)
 
     def add_secret(
@@ -147,13 +166,20 @@ class BakeDialect:
         item, blocked = self._item(arg), self.step.blocked("set")
         if blocked is not None:
             return blocked
+        listed = github_lists.listed(self.step, "set", arg) if item is None else None
+        if listed is not None:
+            return listed.take(self._site(), "", "")
         return lost(call, arg) if item is None else [self._move(item, "", b"", arg)]
 
-    def _move(self, item: Item, to: str, text: bytes, arg: BuildArg) -> Operation:
+    def _site(self) -> MapSite:
         given = self.step.given
         assert given is not None
-        site = MapSite(self.step.scope.path, self.step.file, given)
-        return site.move_line(self.step.key("set"), item.span, to, text, order=arg.span.start)
+        return MapSite(self.step.scope.path, self.step.file, given)
+
+    def _move(self, item: Item, to: str, text: bytes, arg: BuildArg) -> Operation:
+        return self._site().move_line(
+            self.step.key("set"), item.span, to, text, order=arg.span.start
+        )
 
     def _item(self, arg: BuildArg) -> Item | None:
         found = self.step.items("set")

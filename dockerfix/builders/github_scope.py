@@ -54,7 +54,8 @@ class Scope:
     """`env` holds the texts of the variables that are set here, by name; `matrix` one combination
     (None: known to exist, not known what). `use` is the one who uses this file, where that is
     known; `depth` how many files the question came through. `uses`: where the variables of this
-    file are used that hold flags of a build."""
+    file are used that hold flags of a build; `lists` the same for lists of arguments;
+    `combinations` are all of the job's matrix."""
 
     file: File
     workspace: Workspace | None = None
@@ -63,6 +64,8 @@ class Scope:
     use: Use | None = None
     depth: int = 0
     uses: Uses | None = None
+    lists: Uses | None = None
+    combinations: tuple[Mapping[str, Node | None], ...] = ()
 
     @property
     def path(self) -> str:
