@@ -315,7 +315,7 @@ def test_a_dead_flag_goes(before: str, after: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "A = --build-arg X=$(X)\nb:\n\tdocker build $(A) .\nc:\n\t./image $(A)\n",
+        "A = --build-arg X=$(X)\nb:\n\tdocker build $(A) .\nc:\n\t./image.py $(A)\n",
         "A := --build-arg X=$(X)\nX = late\nb:\n\tdocker build $(A) .\n",
         "b:\n\tDOCKER_BUILDKIT=0 docker build --build-arg X=$(X) .\n",
     ],

@@ -210,6 +210,7 @@ HANDED_ON = {
     # The script hands all that it is given to docker.
     "./scripts/build.sh --build-arg X=$X -t a": ("name", ("Dockerfile",)),
     "bash scripts/build.sh --build-arg X=$X": ("name", ("Dockerfile",)),
+    "bin/image --build-arg X=$X": ("name", ("Dockerfile",)),
     "sudo -E ./scripts/build.sh --build-arg X=$X": ("name", ("Dockerfile",)),
     "cd app && npm run image -- --build-arg X=$X": ("name", ("app/Dockerfile",)),
     "cd app && yarn image --build-arg X=$X": ("name", ("app/Dockerfile",)),
@@ -229,6 +230,7 @@ def test_flags_that_a_script_hands_on(text: str, tmp_path: Path) -> None:
         "app/package.json": '{"scripts": {"image": "docker build -t a .", "other": "true"}}\n',
         "scripts/build.sh": '#!/bin/sh\ndocker build "$@" .\n',
         "scripts/fixed.sh": "#!/bin/sh\ndocker build .\n",
+        "bin/image": '#!/bin/sh\nexec docker build "$@" .\n',
         "release.sh": f"#!/bin/sh\n{text}\n",
     }
     for name, data in files.items():
@@ -241,6 +243,7 @@ def test_flags_that_a_script_hands_on(text: str, tmp_path: Path) -> None:
         for path, builder in (
             ("scripts/build.sh", script),
             ("scripts/fixed.sh", script),
+            ("bin/image", script),
             ("app/package.json", package_json),
             ("release.sh", script),
         )
@@ -259,6 +262,47 @@ def test_other_commands_hand_nothing_on(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.sh").write_text(f"#!/bin/sh\n{text} # docker build\n")
     workspace = Workspace(str(tmp_path))
     assert not list(script.find_calls("a.sh", workspace.read("a.sh"), workspace))
+
+
+FUNCTIONS = {
+    # Where it builds, and how each of its calls is tied; the last of a line is the build itself.
+    'b() { docker build "$@" .; }; b --build-arg X=$X': [("context", "Dockerfile")] * 2,
+    'b() { docker build "$@"; }; b --build-arg X=$X app; b --build-arg X .': [
+        ("context", "app/Dockerfile"),
+        ("context", "Dockerfile"),
+        ("context", "Dockerfile app/Dockerfile"),
+    ],
+    'b() { n=$1; shift; docker build -t $n "$@"; }; b one --build-arg X -f app/Dockerfile .': [
+        ("flag", "app/Dockerfile")
+    ]
+    * 2,
+    # One word may be the function's own, or the folder.
+    'b() { n=$1; shift; docker build -t $n "$@"; }; b app --build-arg X': [("unresolved", "")] * 2,
+}
+
+
+@pytest.mark.parametrize("text", FUNCTIONS)
+def test_a_function_that_hands_its_words_on(text: str, tmp_path: Path) -> None:
+    files = {"Dockerfile": TAKES, "app/Dockerfile": TAKES, "b.sh": f"#!/bin/sh\n{text}\n"}
+    for name, data in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(data)
+    workspace = Workspace(str(tmp_path))
+    trees = {path: parse(workspace.read(path), path) for path in workspace.dockerfiles()}
+    found = link(script.find_calls("b.sh", workspace.read("b.sh"), workspace), trees, workspace)
+    ordered = sorted(found, key=lambda one: one.forward is None)
+    assert [(one.linked_by, " ".join(one.dockerfiles)) for one in ordered] == FUNCTIONS[text]
+    assert [(one.part, one.unresolved) for one in ordered if not one.forward] == [(True, ())]
+
+
+def test_sudo_in_the_script_that_gets_the_flags_is_refused(tmp_path: Path) -> None:
+    texts = {"sudo": True, "sudo -E": False, "time": False}
+    for wrapper, refused in texts.items():
+        text = f'b() {{ {wrapper} docker build "$@" .; }}; b --build-arg X=$X'
+        workspace = Workspace(str(tmp_path))
+        calls = script.find_calls("b.sh", f"#!/bin/sh\n{text}\n".encode(), workspace)
+        (one,) = (call for call in link(calls, {}, workspace) if call.forward)
+        assert (one.refusal is not None) == refused
 
 
 def test_a_place_where_no_dockerfile_is_follows_the_others_of_its_build(tmp_path: Path) -> None:

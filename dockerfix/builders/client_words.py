@@ -298,7 +298,7 @@ class Reading:
             tuple(positionals),
             buildctl_flags.situations(given, self.command.states, self._values)
             if ctl
-            else self._situations(given, positionals, unresolved),
+            else self.situations(given, positionals, unresolved),
             tuple(unresolved),
             buildkit,
             evidence,
@@ -370,7 +370,7 @@ class Reading:
             return 1
         return 0
 
-    def _situations(
+    def situations(
         self,
         given: Iterable[Given],
         positionals: Sequence[Argument],

@@ -118,7 +118,8 @@ def possible(
     found = [
         call
         for call in unlinked_with(name, calls)
-        if not (call.refusal or call.through or call.forward or call.piped or call.inline)
+        if not (call.refusal or call.through or call.piped or call.inline)
+        and (call.forward is None or call.forward.body is not None)
         and call.dockerfile_argument != "-"
         and not _remote(call.context or "")
         and not _says_where(call)
