@@ -39,6 +39,23 @@ CHANGED = [
      'target "b" {\n  secret = ["id=X,env=X"]\n}\ntarget "a" {\n  inherits = ["b"]\n}\n'),
     ('target "a" {\n  args = { X = X }\n  secret = [{ id = "X", env = "X" }]\n}\n',
      'target "a" {\n  secret = [{ id = "X", env = "X" }]\n}\n'),
+    # Maps that are put together: what is left of one that is emptied, and of the function.
+    ('common = { A = "1" }\ntarget "a" {\n  args = merge(common, { X = X })\n}\n',
+     'common = { A = "1" }\ntarget "a" {\n  args = common\n  secret = ["id=X,env=X"]\n}\n'),
+    ('target "a" {\n  args = merge({ A = "1" }, { X = X, B = "2" }, { C = "3" })\n}\n',
+     'target "a" {\n  args = merge({ A = "1" }, { B = "2" }, { C = "3" })\n  secret = ["id=X,env=X"]\n}\n'),
+    ('target "a" {\n  args = merge({ X = X }, { A = "1" },\n    X != "" ? { X = X } : {})\n}\n',
+     'target "a" {\n  args = { A = "1" }\n  secret = ["id=X,env=X"]\n}\n'),
+    ('target "a" {\n  args = merge({ X = X }, {})\n}\n',
+     'target "a" {\n  args = {}\n  secret = ["id=X,env=X"]\n}\n'),
+    # A test of the variable itself.
+    ('target "a" {\n  args = X == "" ? {} : { X = X }\n}\n',
+     'target "a" {\n  secret = ["id=X,env=X"]\n}\n'),
+    ('target "a" {\n  args = { X = Y != "" ? Y : null, A = "1" }\n}\n',
+     'target "a" {\n  args = { A = "1" }\n  secret = ["id=X,env=Y"]\n}\n'),
+    # An attribute that targets refer to stays, empty as it may be.
+    ('common = { X = X }\ntarget "a" {\n  args = common\n}\n',
+     'common = {}\ntarget "a" {\n  args = common\n  secret = ["id=X,env=X"]\n}\n'),
 ]  # fmt: skip
 
 
@@ -75,6 +92,8 @@ REFUSED = [
     ("X = null", "passes none"),
     ("X = upper(X)", "more than one"),
     ('X = "${X == "" ? "a" : X}"', "more than one"),
+    ('X = Y != "" ? X : null', "more than one"),
+    ('X = X != "" ? X : "none"', "more than one"),
 ]
 
 
@@ -94,9 +113,23 @@ def test_a_computed_secret_list_is_refused(tmp_path: Path) -> None:
 
 
 def test_computed_args_are_told(tmp_path: Path) -> None:
-    text = VARIABLES + 'target "a" {\n  args = merge({ X = X }, {})\n}\n'
+    text = VARIABLES + 'target "a" {\n  args = made({ X = X }, {})\n}\n'
     (call,) = calls_in(bake, tmp_path, {HCL: text}, HCL)
     assert (call.args, call.unresolved) == ((), ("args",))
+
+
+@pytest.mark.parametrize("args", ["merge(made(), { X = X })", "merge(Z, { X = X })"])
+def test_part_of_args_may_be_computed(tmp_path: Path, args: str) -> None:
+    text = f'{VARIABLES}target "a" {{\n  args = {args}\n}}\n'
+    (call,) = calls_in(bake, tmp_path, {HCL: text}, HCL)
+    assert [arg.name for arg in call.args] == ["X"]
+    assert call.unresolved == ("args",)
+
+
+def test_a_condition_on_something_else_is_refused(tmp_path: Path) -> None:
+    result = after(tmp_path, VARIABLES + 'target "a" {\n  args = Y != "" ? { X = X } : {}\n}\n')
+    assert isinstance(result, Refusal)
+    assert "only under a condition" in result.reason
 
 
 def test_a_default_in_a_file_beside_counts(tmp_path: Path) -> None:

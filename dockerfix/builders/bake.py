@@ -12,9 +12,9 @@ import itertools
 import posixpath
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from dockerfix.builders import secret_flags
+from dockerfix.builders import bake_args, secret_flags
 from dockerfix.builders.bake_files import (
     BakeFile,
     Target,
@@ -31,8 +31,9 @@ from dockerfix.finding import Refusal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from dockerfix.builders.bake_args import Held
     from dockerfix.edits import Operation
-    from dockerfix.formats.brackets import Group, Member, Node, Text
+    from dockerfix.formats.brackets import Member, Node, Text
     from dockerfix.source import Span
     from dockerfix.workspace import Workspace
 
@@ -65,14 +66,6 @@ def _inline(target: Target, node: Node | None) -> Inline | None:
     if not isinstance(node, Text) or node.projection is None:
         return None
     return Inline(target.name, node.projection)
-
-
-class Held(NamedTuple):
-    """An argument: its member of the `args` group `holder` of `target`."""
-
-    target: Target
-    holder: Group
-    member: Member
 
 
 @dataclass(eq=False)
@@ -148,17 +141,18 @@ class Project:
 
     def _of(self, target: Target) -> Iterator[BuildCall]:
         layers = self.layers(target.name)
-        held = self._held(layers)
+        files = (self.file, *self.beside)
+        held = bake_args.held(layers, files)
         inline = self._first(layers, "dockerfile-inline")
         args = tuple(self._argument(one) for one in held.values())
         secrets = tuple(_secrets(layers))
         ssh = tuple(one for layer in layers for one in _ssh(layer.body.get("ssh")))
-        odd = any(_odd(one.body.get("args")) for one in layers)
+        odd = any(bake_args.computed(one.body.get("args"), files) for one in layers)
         dialect = BakeDialect(
             self.file.source.path,
             target,
             held,
-            tuple(one.member.span for one in held.values() if one.target.path == target.path),
+            tuple(one.member.span for one in held.values() if one.path == target.path),
         )
         seen = set()
         for context, dockerfile, stage in self._situations(target, layers):
@@ -186,18 +180,6 @@ class Project:
                 inline=_inline(target, inline),
             )
 
-    def _held(self, layers: Sequence[Target]) -> dict[str, Held]:
-        from dockerfix.formats.brackets import Group
-
-        found: dict[str, Held] = {}
-        for layer in layers:
-            holder = layer.body.get("args")
-            if isinstance(holder, Group):
-                for member in holder.members:
-                    if member.key:
-                        found.setdefault(member.key, Held(layer, holder, member))
-        return found
-
     def _argument(self, held: Held) -> BuildArg:
         member = held.member
         node = self._template(member.value)
@@ -210,7 +192,11 @@ class Project:
             return BuildArg(name, span, Value.LITERAL, None, False, True, not node.literal)
         if node.variable is not None:
             files = (self.file, *self.beside, *self.others)
-            always = not any(node.variable in one.optional for one in files)
+            always = not (
+                node.optional
+                or held.tests is not None
+                or any(node.variable in one.optional for one in files)
+            )
             if self.default(node.variable) == "":
                 return BuildArg(name, span, Value.ENVIRONMENT, node.variable, True, always)
             return BuildArg(name, span, Value.TEXT, node.variable, False, True)
@@ -415,7 +401,7 @@ class BakeDialect:
         from dockerfix.formats.brackets import GroupSite
 
         held = self.held[arg.name]
-        site = GroupSite(held.target.path, held.target.body)
+        site = GroupSite(held.path, held.body, held.common)
         return [site.remove(held.holder, held.member, order=held.member.span.start)]
 
     def _given(self, arg: BuildArg, id: str, source: str | None) -> str | Refusal:
@@ -426,6 +412,13 @@ class BakeDialect:
             if source.startswith(UNTAKEN):
                 return self._refusal(_untaken(source), arg.span)
             return f"id={id},{'src' if kind == 'file' else 'env'}={rest}"
+        tests = self.held[arg.name].tests
+        if tests is not None and tests != {arg.variable}:
+            return self._refusal(
+                f"{arg.name} is given only under a condition, and a secret would always be",
+                arg.span,
+                f"Leave the condition to the variable {arg.name}, or change both by hand.",
+            )
         if arg.value is Value.ENVIRONMENT and arg.variable is not None:
             return f"id={id},env={arg.variable}"
         if arg.value is Value.LITERAL:

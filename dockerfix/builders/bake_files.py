@@ -39,13 +39,15 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class BakeFile:
-    """`variables` maps a name to its default: "" for none or an empty one, None if not known."""
+    """`variables` maps a name to its default: "" for none or an empty one, None if not known. `body`
+    holds what stands in no block: attributes that targets refer to."""
 
     source: Source
     targets: tuple[Target, ...]
     variables: Mapping[str, str | None]
     optional: frozenset[str]
     groups: frozenset[str]
+    body: Group | None = None
 
 
 def read(path: str, data: bytes) -> BakeFile | None:
@@ -73,7 +75,10 @@ def _read_hcl(source: Source) -> BakeFile | None:
             variables[label] = _default(block.body.get("default"))
             if block.body.get("default") is None:
                 optional.add(label)
-    return BakeFile(source, tuple(targets), variables, frozenset(optional), frozenset(grouped))
+    optional_names = frozenset(optional)
+    return BakeFile(
+        source, tuple(targets), variables, optional_names, frozenset(grouped), file.body
+    )
 
 
 def _read_json(source: Source) -> BakeFile | None:

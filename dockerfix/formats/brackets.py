@@ -43,6 +43,8 @@ class Text(Node):
     projection: Projection | None = field(default=None, repr=False)
     template: tuple[str | None, ...] = ()
     """For a template: its parts, a variable's name after each `$`; empty for anything else."""
+    optional: bool = False
+    """It is `variable` where that is not empty, else null."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,23 @@ class Group(Node):
         return next((one for one in reversed(self.members) if one.key == key), None)
 
 
+class Part(NamedTuple):
+    """One of the maps of a `Merged`, at `span`. `node` is a map, one variable, or anything else;
+    `tests` are the variables of the condition under which it counts, None without one."""
+
+    span: Span
+    node: Node
+    tests: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Merged(Node):
+    """Maps that an expression puts together: `merge(common, {...})`, `X != "" ? {...} : {}`. Of two
+    members of one name the last counts."""
+
+    parts: tuple[Part, ...]
+
+
 class Item(NamedTuple):
     """`text`, a finished item for the list under a key; the key is made behind `after`."""
 
@@ -85,6 +104,8 @@ class GroupSite:
 
     path: str
     group: Group = field(repr=False)
+    keeps: bool = False
+    """Others refer to its values: one that is emptied stays, as an empty one."""
 
     @property
     def span(self) -> Span:
@@ -123,12 +144,13 @@ class GroupSite:
                 gone.setdefault(holder, set()).add(member)
             else:
                 new.setdefault(operation.member[1], []).append(operation.value)  # type: ignore[index, arg-type]
-        return [*edits, *_Edits(source, self.group).made(gone, new)]
+        return [*edits, *_Edits(source, self.group, self.keeps).made(gone, new)]
 
 
 class _Edits:
-    def __init__(self, source: Source, group: Group) -> None:
+    def __init__(self, source: Source, group: Group, keeps: bool) -> None:
         self.source = source
+        self.keeps = keeps
         self.data = source.data
         self.group = group
 
@@ -137,10 +159,18 @@ class _Edits:
         own = set(gone.pop(self.group.span, set()))
         for member in self.group.members:
             inner = member.value
+            if isinstance(inner, Merged):
+                found = self._from_parts(inner, gone)
+                edits += found or ()
+                own |= {member.span} if found is None else set()
+                continue
             if not isinstance(inner, Group) or inner.span not in gone:
                 continue
             if gone[inner.span] >= {one.span for one in inner.members}:
-                own.add(member.span)
+                if self.keeps:
+                    edits.append(Edit(inner.span, b"{}"))
+                else:
+                    own.add(member.span)
             else:
                 edits += self._removed(inner, gone[inner.span])
         for key, items in new.items():
@@ -236,6 +266,40 @@ class _Edits:
         return [Edit(Span(at, at), b"".join(b"," + glue + one for one in texts))]
 
     # -- what goes ------------------------------------------------------------
+
+    def _from_parts(self, merged: Merged, gone: dict[Span, set[Span]]) -> list[Edit] | None:
+        """Members go from maps that are put together, and a map with its last one. None if nothing
+        is left at all."""
+        edits: list[Edit] = []
+        left = []
+        for part in merged.parts:
+            inner = part.node
+            taken = gone.get(inner.span, set()) if isinstance(inner, Group) else set()
+            if isinstance(inner, Group) and taken and taken >= {one.span for one in inner.members}:
+                continue
+            left.append(part)
+            if isinstance(inner, Group) and taken:
+                edits += self._removed(inner, taken)
+        if len(left) == len(merged.parts):
+            return edits
+        if not left:
+            return [Edit(merged.span, b"{}")] if self.keeps else None
+        if len(left) == 1:
+            # One map needs no function round it.
+            (only,) = left
+            before = Span(merged.span.start, only.span.start)
+            after = Span(only.span.end, merged.span.end)
+            return [*edits, Edit(before, b""), Edit(after, b"")]
+        for index, part in enumerate(merged.parts):
+            if part in left:
+                continue
+            if index + 1 < len(merged.parts):
+                cut = Span(part.span.start, merged.parts[index + 1].span.start)
+            else:
+                cut = Span(left[-1].span.end, part.span.end)
+                edits = [one for one in edits if one.span.start < cut.start]
+            edits.append(Edit(cut, b""))
+        return edits
 
     def _removed(self, group: Group, gone: set[Span]) -> list[Edit]:
         edits: list[Edit] = []

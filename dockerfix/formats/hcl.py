@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dockerfix.formats.brackets import Group, Member, Node, Text
+from dockerfix.formats.brackets import Group, Member, Merged, Node, Part, Text
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -146,10 +146,49 @@ class _Reading:
         if node.type == "expression" and [one.type for one in node.children[1:]] == ["get_attr"]:
             name = self._text(node)
             return Text(span, None, name, template=("", name, ""))
+        if node.type == "function_call" and self._text(node.children[0]) == "merge":
+            return self._merged(node, span)
+        if node.type == "conditional":
+            return self._conditional(node, span)
         if node.type == "null_lit":
             return Text(span, null=True)
         if node.type in ("numeric_lit", "bool_lit"):
             return Text(span, self._text(node))
+        return Text(span)
+
+    def _merged(self, node: Any, span: Span) -> Node:
+        """`merge(...)` as the maps that it puts together."""
+        parts: list[Part] = []
+        for child in node.children:
+            if child.type == "function_arguments":
+                for one in child.children:
+                    if one.type == "ellipsis":
+                        return Text(span)
+                    if one.type == "expression":
+                        found = self.node(one)
+                        inner = found.parts if isinstance(found, Merged) else ()
+                        alone = len(inner) == 1
+                        parts.append(
+                            inner[0]._replace(span=found.span) if alone else Part(found.span, found)
+                        )
+        return Merged(span, tuple(parts))
+
+    def _conditional(self, node: Any, span: Span) -> Node:
+        """`X != "" ? X : null` as the variable, `X != "" ? {...} : {}` as the map."""
+        said = [one for one in node.children if one.type == "expression"]
+        if len(said) != 3:
+            return Text(span)
+        tests = frozenset(_names(said[0]))
+        one, two = self.node(said[1]), self.node(said[2])
+        if _empty(one):
+            one, two = two, one
+        if not _empty(two):
+            return Text(span)
+        if isinstance(one, Group) and one.kind == "map" and isinstance(two, Group):
+            return Merged(span, (Part(span, one, tests),))
+        if isinstance(one, Text) and one.variable and tests == {one.variable}:
+            null = isinstance(two, Text) and two.null
+            return Text(span, None, one.variable, template=one.template, optional=null)
         return Text(span)
 
     def _elements(self, node: Any) -> Iterator[Member]:
@@ -165,6 +204,20 @@ class _Reading:
 
     def _text(self, node: Any) -> str:
         return self.data[node.start_byte : node.end_byte].decode("utf-8", "surrogateescape")
+
+
+def _empty(node: Node) -> bool:
+    if isinstance(node, Group):
+        return not node.members
+    return isinstance(node, Text) and (node.null or node.literal == "")
+
+
+def _names(node: Any) -> Iterator[str]:
+    """The variables that an expression names."""
+    if node.type == "variable_expr":
+        yield node.text.decode("utf-8", "surrogateescape")
+    for child in node.children:
+        yield from _names(child)
 
 
 def _span(node: Any) -> Span:
