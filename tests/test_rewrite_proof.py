@@ -24,6 +24,14 @@ CHECKED = ("it builds", "every secret leaks", "no secret")
 SHAPES = {
     "npmrc": 'RUN echo "//r.io/:_authToken=${T_TOKEN}" > .npmrc\nCOPY f .\nRUN npm ci\nRUN rm .npmrc\n',
     "npmrc heredoc": "RUN cat <<EOF > .npmrc\n//r.io/:_authToken=$T_TOKEN\nEOF\nRUN npm ci\n",
+    "npmrc copied": "COPY <<EOF .npmrc\n//r.io/:_authToken=${T_TOKEN}\nEOF\nRUN npm ci\n",
+    "pip heredoc": (
+        "RUN cat > ~/pip.conf <<EOF\n[global]\nindex-url=https://u:$T_TOKEN@p.io\nEOF\n"
+        "RUN pip install a\nRUN rm ~/pip.conf\n"
+    ),
+    "script": (
+        "RUN <<EOF\ncat > ~/.netrc <<IN\nmachine r.io password $T_TOKEN\nIN\ngo version\nEOF\n"
+    ),
     "netrc": (
         'RUN mkdir -p /etc/a && \\\n  echo "machine r.io password $T_TOKEN" > ~/.netrc\nCOPY f .\n'
         "RUN go mod download \\\n  && go version\nRUN rm ~/.netrc\n"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dockerfix.shell import Script
     from dockerfix.syntax.nodes import Instruction
 
-__all__ = ["Fate", "fate", "run_leaks", "secret_files", "setting_of", "takes"]
+__all__ = ["Fate", "fate", "run_leaks", "secret_files", "setting_of", "takes", "with_heredocs"]
 
 UNKEPT = frozenset({"tmpfs", "cache", "bind", "secret", "ssh"})
 _DEPTH = 8
@@ -39,7 +39,9 @@ def run_leaks(
 ) -> tuple[Leak, ...]:
     """What `run` does with the value of the variable `name` (or of `files`); `scripts` are its
     shell texts without here-documents."""
-    whole = _with_heredocs(model, run)
+    scripts = tuple(scripts)
+    told = any(one.projection.stand_ins for one in scripts)
+    whole = with_heredocs(model, run) if not told else None
     setting = setting_of(model, run)
     unkept = tuple(
         posixpath.join("/", target)
@@ -123,7 +125,7 @@ def _is_script(run: Run) -> bool:
     return len(run.heredocs) == 1 and run.body.text.strip().startswith(b"<<")
 
 
-def _with_heredocs(model: Model, run: Run) -> Script | None:
+def with_heredocs(model: Model, run: Run) -> Script | None:
     """The command with its here-documents behind it, as the shell gets them (rule 1.33)."""
     if run.exec_form or not run.heredocs or _is_script(run):
         return None

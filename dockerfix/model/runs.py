@@ -6,6 +6,7 @@ language.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ from dockerfix.model.taint import Leak, leaks
 from dockerfix.model.tools import started
 from dockerfix.projection import Projection
 from dockerfix.shell import Script, Use, read
-from dockerfix.syntax.nodes import Run
+from dockerfix.syntax.nodes import Copy, Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -261,8 +262,24 @@ class RunReader:
                     for text in self.scripts(earlier):
                         for path, data in _written(text):
                             files[path] = files.get(path, b"") + b"\n" + data
+            for path, data in self._copied(run):
+                files[path] = files.get(path, b"") + b"\n" + data
             found = self._files[run.span.start] = files
         return found
+
+    def _copied(self, run: Run) -> Iterator[tuple[str, bytes]]:
+        """Files that COPY writes from a here-document: with the references that BuildKit leaves."""
+        stage = self.model.stage_of(run)
+        for below in stage.chain if stage is not None else ():
+            for one in below.instructions:
+                if not isinstance(one, Copy) or one.span.start > run.span.start:
+                    continue
+                to = one.destination.raw.decode("utf-8", "replace") if one.destination else ""
+                for heredoc in one.heredocs:
+                    data = self.model.dockerfile.source.text(heredoc.content_span)
+                    if heredoc.expand:
+                        data = re.sub(rb"(?<!\\)\$(?:\{\w+\}|\w+)", b"", data)
+                    yield heredoc.name if to.endswith("/") else to.strip("\"'"), data
 
     def _given_text(self, run: Run, name: str) -> Iterator[Reading]:
         """Heredocs that another program reads: their text may name the variable."""

@@ -8,10 +8,11 @@ from dockerfix.edits import Fix, Safety
 from dockerfix.finding import Finding, Place, Severity
 from dockerfix.model.file_secrets import kind_of
 from dockerfix.model.run_taint import fate
+from dockerfix.rewrite.copied_texts import reference_at
 from dockerfix.rewrite.exposure import Exposure, exposures, heredocs
 from dockerfix.rewrite.mounted_advice import advised
 from dockerfix.rewrite.mounted_copies import mounted_there
-from dockerfix.rewrite.mounted_values import ended_in_file, repair_file
+from dockerfix.rewrite.mounted_values import copied_to, ended_in_file, repair_file
 from dockerfix.rewrite.persisted import Cure, ended, repair
 from dockerfix.rewrite.ssh import forwarded
 
@@ -79,6 +80,18 @@ class SecretPersistedInLayer:
     def copied(self, context: Context, variable: str, site: ExpansionSite) -> Finding:
         """BuildKit expands a here-document of COPY and writes it into a layer."""
         keyword = site.instruction.keyword.upper()
+        row = reference_at(context, site)
+        help = (
+            f"quote the name (`<<'EOF'`) if the program that reads the file replaces ${{{site.name}}} "
+            "itself; otherwise write the file in the RUN that needs it, with a mount, and remove it "
+            "there"
+        )
+        if row is not None:
+            said = row.spelling.replace("NAME", site.name)
+            help = (
+                f"{row.readers} then holds {said}, which the tool expands: that is part of the fix "
+                f"that mounts {variable}"
+            )
         return Finding(
             path=context.path,
             span=site.span,
@@ -88,10 +101,8 @@ class SecretPersistedInLayer:
             safety=Safety.MANUAL,
             message=f"{variable} stays in a layer: {keyword} writes it into a file",
             reason="BuildKit puts variables into a here-document of COPY whose name is not quoted",
-            help="quote the name (`<<'EOF'`) if the program that reads the file replaces "
-            f"${{{variable}}} itself; otherwise write the file in the RUN that needs it, with a "
-            "mount, and remove it there",
-            residual="known",
+            help=help,
+            residual="none" if row is not None else "known",
         )
 
 
@@ -102,10 +113,10 @@ def help_for(context: Context, one: Exposure, cure: Cure | None, *, part: bool) 
         said = "; ".join(cure.said)
         return f"{said}: that is part of the fix that mounts {one.variable}" if part else said
     leak = one.leak
-    words = leak.script.text[leak.span.start : leak.span.end].split()
-    if one.name.startswith("/") and leak.path and words[:1] in ([b"cat"], [b"cp"], [b"install"]):
+    command = next((it for it in leak.script.commands if it.span == leak.span), None)
+    if one.name.startswith("/") and leak.path and command and copied_to(command, one.name):
         mount = f"`--mount=type=secret,id={one.variable},target={leak.path}`"
-        if b">>" in words:
+        if any(it.operator == ">>" for it in command.redirects):
             return (
                 "write the file, use it and remove it in one RUN, or let the secret be all of it, and "
                 f"mount it there: {mount}"

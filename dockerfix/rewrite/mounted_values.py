@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
-from dockerfix.model.run_taint import run_leaks
+from dockerfix.model.run_taint import run_leaks, with_heredocs
 from dockerfix.model.secrets import classify
 from dockerfix.model.taint import SHOWN, rows
 from dockerfix.rewrite import forms
@@ -84,6 +84,8 @@ def told(context: Context, run: Run, path: str) -> Told | None:
     scripts = {}
     for one in context.runs:
         start, texts = one.span.start, context.reader.scripts(one)
+        whole = with_heredocs(context.model, one) if start in given else None
+        texts = (whole,) if whole is not None else texts
         if start in given:
             retold = [
                 _retold(text, given[start].file or "", name, assigned.get(start)) for text in texts

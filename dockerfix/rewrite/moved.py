@@ -16,7 +16,7 @@ from dockerfix.model import references
 from dockerfix.model.outputs import in_place
 from dockerfix.model.readers import may_read
 from dockerfix.model.run_taint import setting_of
-from dockerfix.model.runs import RunReading
+from dockerfix.model.runs import RunReading, is_script
 from dockerfix.model.taint import rows, takes_out
 from dockerfix.model.tools import started, table
 from dockerfix.rewrite.commands import (
@@ -30,7 +30,8 @@ from dockerfix.rewrite.commands import (
     remove_span,
     written_in_place,
 )
-from dockerfix.rewrite.forms import AMPERSAND
+from dockerfix.rewrite.forms import AMPERSAND, objection
+from dockerfix.rewrite.heredoc_lines import as_printf
 from dockerfix.rewrite.users import commands, uses
 from dockerfix.source import Span
 from dockerfix.syntax import verbs
@@ -38,6 +39,7 @@ from dockerfix.syntax.nodes import Copy, Env, Run, User, Workdir
 
 if TYPE_CHECKING:
     from dockerfix.context import Context
+    from dockerfix.edits import Operation
     from dockerfix.model.stages import Stage
     from dockerfix.model.taint import Leak
     from dockerfix.rewrite.persisted import Keeping
@@ -83,7 +85,10 @@ def move_file(one: Keeping, leak: Leak) -> bool:
     """Write the file in each RUN that uses it, and remove it there."""
     context, run, script = one.context, one.reading.run, leak.script
     text = script_of(context, run)
-    if text is None or text.text != script.text or not leak.path:
+    beside = bool(run.heredocs) and not is_script(run)
+    if run.heredocs and not beside and leak.path:
+        return _removed_here(one, leak)
+    if not leak.path or (not beside and (text is None or text.text != script.text)):
         return False
     made = _made(one, leak)
     way = _way(one, leak, made) if made is not None else None
@@ -93,6 +98,8 @@ def move_file(one: Keeping, leak: Leak) -> bool:
         return False
     readers = references.read_by(leak.path)
     after = [it for it in commands(context, run, start=made.block.end) if _own(script, it)]
+    if beside and not way.users:
+        return _removed_here(one, leak)
     used_here = any(_may_use(it, readers) for it in after)
     if not 1 <= len(way.users) + used_here <= MOST or (used_here and made.others):
         return False
@@ -140,9 +147,16 @@ def _removed_here(one: Keeping, leak: Leak) -> bool:
     way = _way(one, leak, Made(Span(0, 0), b"", ()))
     if not writers or way is None or way.users or ">>" in _operators(writers[0]):
         return False
-    if not _can_take(one.context, one.reading.run):
+    run = one.reading.run
+    if run.heredocs:
+        gone = _removal_beside_text(one, leak)
+        if gone is None:
+            return False
+        one.found.operations.append(gone)
+    elif _can_take(one.context, run):
+        _remove_there(one, run, leak)
+    else:
         return False
-    _remove_there(one, one.reading.run, leak)
     one.still = True
     if way.remover is not None:
         _drop_removal(one, way.remover, leak)
@@ -150,6 +164,31 @@ def _removed_here(one: Keeping, leak: Leak) -> bool:
         one.found.say(f"the containers of the image no longer find {leak.file}")
     one.found.say(f"{leak.file} is written, used and removed in one RUN")
     return True
+
+
+def _removal_beside_text(one: Keeping, leak: Leak) -> Operation | None:
+    """The removal in a RUN with here-documents: at the end of its command line, or by a trap where
+    the here-document is the script, whose last command decides what becomes of the RUN."""
+    context, run, script = one.context, one.reading.run, leak.script
+    moves = any(it.name in ("cd", "pushd") for it in script.commands)
+    file = leak.path if moves and not leak.file.startswith(ANCHORED) else leak.file
+    removal = b"rm -f " + file.encode("utf-8", "surrogateescape")
+    ways_out = {it.name for it in script.commands if not it.context} & {"exec", "trap"}
+    if script.errors or ways_out or b"'" in removal or not context.reader.posix(run):
+        return None
+    if is_script(run):
+        others = {it.path for it in one.reading.leaks if it.stays and it.kind == "file"}
+        if others != {leak.path} or objection(context, run):
+            return None
+        text = b"trap '%s' EXIT && " % removal
+        return verbs.insert_statement(
+            context.dockerfile, run, text, order=(1, *one.order), sets=f"trap {leak.path}"
+        )
+    [line] = context.reader.scripts(run)
+    text = line.text.rstrip()
+    if text.endswith(b";") or AMPERSAND.search(text) or b"#" in text:
+        return None
+    return append(context.dockerfile, run, line, b" && " + removal, one.order)
 
 
 # -- what makes the file --------------------------------------------------------------
@@ -230,6 +269,8 @@ def _writer(command: Command) -> bool:
 def _written(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
     """The part of the RUN that writes the file, and the statement that does so elsewhere."""
     script = leak.script
+    if one.reading.run.heredocs:
+        return _written_beside_text(one, leak)
     others = [it for it in one.reading.leaks if it.stays and it.path != leak.path]
     whole = _whole(one.context, script) if not others else None
     if whole is not None:
@@ -247,6 +288,35 @@ def _written(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
     if len(inside) != len(mine) or any(it.span.overlaps(block) for it in others):
         return None
     return block, on_one_line(one.context.dockerfile, script, block.start, block.end)
+
+
+def _written_beside_text(one: Keeping, leak: Leak) -> tuple[Span, bytes] | None:
+    """The same for a RUN that writes a here-document to the file, and prepares it, and does no more."""
+    script = leak.script
+    texts = []
+    here = one.context.model.environment(one.reading.run)
+    for command in script.commands:
+        writes = _writes(one, command, leak)
+        text = as_printf(script, command) if writes else None
+        if not writes and command.name in PREPARES:
+            text = b" ".join(it.raw for it in command.words)
+        if text is None or command.context or command.operator_before not in ("", "&&"):
+            return None
+        texts.append(text)
+    bound = all(
+        it.name == one.name
+        or (
+            it.name in here
+            and all(
+                one.context.model.environment(run).get(it.name) is here[it.name]
+                for run in one.later
+            )
+        )
+        for it in script.uses
+    )
+    if not bound or script.errors or len(one.reading.run.heredocs) != 1:
+        return None
+    return Span(0, len(script.text)), b" && ".join(texts)
 
 
 def _about(one: Keeping, command: Command, leak: Leak) -> bool:

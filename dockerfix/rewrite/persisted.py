@@ -29,7 +29,7 @@ from dockerfix.syntax import make, verbs
 from dockerfix.syntax.nodes import Copy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from dockerfix.context import Context
     from dockerfix.edits import Operation
@@ -73,13 +73,18 @@ def keep_out(
     removed: Iterable[Binding],
     mounted: tuple[Mounted, ...],
     order: tuple[int, ...],
+    copied: Mapping[str, Cure],
 ) -> tuple[tuple[Mounted, ...], Cure]:
     """`mounted` as it must be once values are kept out of layers, and what keeps them out.
 
-    `removed` are the bindings that delivered the variables until now.
+    `removed` are the bindings that delivered the variables until now, `copied` (by variable) what
+    is done already about files that COPY writes.
     """
     gone = {one.pair.span for one in removed}
     whole = Cure()
+    for name, found in copied.items():
+        whole.take(found)
+        mounted = _mounted(context, name, mounted, found)
     for name in dict.fromkeys(one.name for one in mounted if one.word is None):
         live = [
             run

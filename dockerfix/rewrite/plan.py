@@ -13,6 +13,7 @@ from dockerfix.edits import Guard, Operation
 from dockerfix.finding import Place, Refusal
 from dockerfix.rewrite import forms, onbuild
 from dockerfix.rewrite.candidates import hollow
+from dockerfix.rewrite.copied_texts import copied_references
 from dockerfix.rewrite.delivery import Mounted, deliveries, operations
 from dockerfix.rewrite.frontend import Frontend, frontend
 from dockerfix.rewrite.persisted import Cure, keep_out
@@ -21,11 +22,12 @@ from dockerfix.syntax import verbs
 from dockerfix.syntax.nodes import Arg, Env
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from dockerfix.context import Context
     from dockerfix.model import Binding
     from dockerfix.rewrite.forms import Form
+    from dockerfix.source import Span
 
 
 @dataclass(slots=True)
@@ -106,7 +108,8 @@ def build_plan(
     found = values(context, roots, placeholder=placeholder)
     plan = Plan(context, name, secret_id(context, name), found.removed)
     plan.composed, plan.placeholder = found.composed, placeholder
-    plan.refusals.extend(other_readers(context, found.removed))
+    copied, places = copied_references(context, found.removed, plan.order)
+    plan.refusals.extend(other_readers(context, found.removed, places))
     plan.refusals.extend(found.refusals)
     plan.refusals.extend(run_time_only(context, found))
     plan.refusals.extend(uncovered(context, found.removed))
@@ -114,7 +117,7 @@ def build_plan(
     wanted = tuple(deliveries(context, found))
     plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
     mounted = tuple(one for one in wanted if isinstance(one, Mounted))
-    plan.mounted, plan.cure = keep_out(context, found.removed, mounted, plan.order)
+    plan.mounted, plan.cure = keep_out(context, found.removed, mounted, plan.order, copied)
     others = [one for path, one in context.dockerfiles.items() if path != context.path]
     plan.frontend = frontend(context.dockerfile, others, context.config.syntax)
     _choose_form(plan)
@@ -206,12 +209,14 @@ def mounted_runs(context: Context, bindings: Iterable[Binding]) -> tuple[Mounted
     return tuple(one for one in found if isinstance(one, Mounted))
 
 
-def other_readers(context: Context, removed: tuple[Binding, ...]) -> Iterable[Refusal]:
-    """A refusal for each instruction that still expands a removed binding."""
+def other_readers(
+    context: Context, removed: tuple[Binding, ...], but: Collection[Span] = ()
+) -> Iterable[Refusal]:
+    """A refusal for each instruction that still expands a removed binding, other than `but`."""
     gone = {one.pair.span for one in removed}
     for binding in removed:
         for one in context.model.expansions(binding):
-            if any(span.contains(one.span) for span in gone):
+            if one.span in but or any(span.contains(one.span) for span in gone):
                 continue
             keyword = one.instruction.keyword.upper()
             line = context.dockerfile.source.line(one.span.start)
