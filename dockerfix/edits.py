@@ -30,10 +30,20 @@ class Removal(Edit):
     """Whole lines go, and with them one of two blank lines that would then meet.
 
     It is looked at together with the removals that touch it, so that a paragraph of
-    instructions that goes takes one blank line with it, whichever sites asked.
+    instructions that goes takes one blank line with it, whichever sites asked. `comment` is
+    the comment directly above, if it speaks of what goes: it goes too, unless the line below
+    the removals begins with one of the words `shared`, and may be what it speaks of as well.
     """
 
-    __slots__ = ()
+    comment: Span | None
+    shared: tuple[bytes, ...]
+
+    def __new__(
+        cls, span: Span, text: bytes, comment: Span | None = None, shared: tuple[bytes, ...] = ()
+    ) -> Removal:
+        made = super().__new__(cls, span, text)
+        made.comment, made.shared = comment, shared
+        return made
 
 
 class Site(Protocol):
@@ -198,6 +208,10 @@ def _close_gaps(data: bytes, edits: list[Edit]) -> list[Edit]:
                 closed.append(Edit(between, b""))
                 end += 1
             gone = Span(edits[at].span.start, edits[end - 1].span.end)
+            comment = _leading(data, edits[at], gone.end)
+            if comment is not None and (at == 0 or edits[at - 1].span.end <= comment.start):
+                closed.append(Edit(comment, b""))
+                gone = Span(comment.start, gone.end)
             blank = _spare_blank(data, gone)
             meets = (
                 (at == 0 or edits[at - 1].span.end < gone.start)
@@ -207,6 +221,14 @@ def _close_gaps(data: bytes, edits: list[Edit]) -> list[Edit]:
                 closed.append(Edit(blank, b""))
         at = end
     return sorted(closed, key=lambda edit: edit.span)
+
+
+def _leading(data: bytes, first: Edit, end: int) -> Span | None:
+    """The comment above a run of removals, if nothing that stays below can be meant by it."""
+    if not isinstance(first, Removal) or first.comment is None:
+        return None
+    below = data[end : data.find(b"\n", end) + 1 or len(data)].split(maxsplit=1)
+    return None if below and below[0].upper() in first.shared else first.comment
 
 
 def _spare_blank(data: bytes, gone: Span) -> Span | None:

@@ -188,7 +188,6 @@ WHOLE = [
     ("first of the file", b"ARG S\n\nFROM a\n", b"FROM a\n"),
     ("behind a BOM", b"\xef\xbb\xbfARG S\nFROM a\n", b"\xef\xbb\xbfFROM a\n"),
     ("crlf", b"FROM a\r\n\r\nARG S\r\n\r\nRUN x\r\n", b"FROM a\r\n\r\nRUN x\r\n"),
-    ("its comment stays", b"FROM a\n# the token\nARG S\nRUN x\n", b"FROM a\n# the token\nRUN x\n"),
     (
         "a comment must not become a directive",
         b"ARG S\n# escape=`\nFROM a\n",
@@ -205,6 +204,47 @@ WHOLE = [
 @pytest.mark.parametrize(("before", "after"), [p[1:] for p in WHOLE], ids=[p[0] for p in WHOLE])
 def test_an_instruction_goes_with_its_last_pair(before: bytes, after: bytes) -> None:
     assert changed(before, without("S", "T")) == after
+
+
+# Each stands between `FROM a` and `RUN z`.
+COMMENTS = [
+    ("about it alone", b"# the token\nARG S\n\n", b"\n"),
+    ("about all that goes", b"# build arguments\nARG S\nARG T\n\n", b"\n"),
+    (
+        "about what stays as well",
+        b"# build arguments\nARG S\nARG A\n",
+        b"# build arguments\nARG A\n",
+    ),
+    ("above the command that reads it", b"# the token\nARG S\n", b"# the token\n"),
+    ("above what reads no variable", b"# the token\nARG S\nCOPY a b\n", b"COPY a b\n"),
+    ("above another comment", b"# the token\nARG S\n# b\nARG A\n", b"# b\nARG A\n"),
+    ("that names it", b"# give S\nARG S\n\n", b"\n"),
+    ("about something else", b"# packages\nARG S\n\n", b"# packages\n\n"),
+    (
+        "that tells what is done",
+        b"# install with a token\nARG S\n\n",
+        b"# install with a token\n\n",
+    ),
+    ("that is a heading", b"# --- tokens ---\nARG S\n\n", b"# --- tokens ---\n\n"),
+    ("that is an instruction", b"# ARG token\nARG S\n\n", b"# ARG token\n\n"),
+    ("that is long", b"# token\n# b\n# c\n# d\nARG S\n\n", b"# token\n# b\n# c\n# d\n\n"),
+    ("behind a blank line", b"# the token\n\nARG S\n", b"# the token\n\n"),
+    ("with blank lines around", b"\n# the token\nARG S\n\n", b"\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [p[1:] for p in COMMENTS], ids=[p[0] for p in COMMENTS]
+)
+def test_a_comment_goes_with_what_it_speaks_of(before: bytes, after: bytes) -> None:
+    for eol in (b"\n", b"\r\n"):
+        whole, left = (b"FROM a\n" + one + b"RUN z\n" for one in (before, after))
+        found = changed(whole.replace(b"\n", eol), without("S", "T"))
+        assert found == left.replace(b"\n", eol)
+
+
+def test_the_comment_at_the_top_speaks_of_the_file() -> None:
+    assert changed(b"# token\nARG S\n\nFROM a\n", without("S")) == b"# token\n\nFROM a\n"
 
 
 def test_a_heredoc_goes_with_its_run() -> None:

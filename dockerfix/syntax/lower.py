@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Edit, Operation, Removal
 from dockerfix.source import Source, Span
+from dockerfix.syntax.comments import SHARED, leading_comment
 from dockerfix.syntax.layout import Layout, directive_in, read_header
 from dockerfix.syntax.lower_run import lower_run
 from dockerfix.syntax.members import take_out
@@ -123,7 +124,7 @@ def _remove(instruction: Instruction, source: Source) -> Edit:
         start = line
     if _wakes_directive(source, Span(start, end)):
         return Edit(Span(start, end), source.eol)
-    return Removal(Span(start, end), b"")
+    return Removal(Span(start, end), b"", leading_comment(instruction, source, start), SHARED)
 
 
 def _wakes_directive(source: Source, gone: Span) -> bool:
