@@ -167,6 +167,12 @@ def apply(sources: Mapping[str, Source], fixes: Iterable[Fix]) -> dict[str, byte
 
     Raises ValueError if a site lowers its operations to overlapping edits: our bug.
     """
+    edits = lower(sources, fixes)
+    return {path: splice(sources[path].data, found) for path, found in edits.items()}
+
+
+def lower(sources: Mapping[str, Source], fixes: Iterable[Fix]) -> dict[str, list[Edit]]:
+    """The edits of each file that carry out `fixes`, which must come from `choose`."""
     by_site: dict[tuple[str, Span], list[Operation]] = defaultdict(list)
     for fix in fixes:
         for operation in fix.operations:
@@ -178,14 +184,14 @@ def apply(sources: Mapping[str, Source], fixes: Iterable[Fix]) -> dict[str, byte
             if not any(operation.same_change(other) for other in group):
                 group.append(operation)
         edits[path].extend(group[0].site.lower(sources[path], group))
-    return {path: splice(sources[path].data, found) for path, found in edits.items()}
+    return dict(edits)
 
 
 def splice(data: bytes, edits: Iterable[Edit]) -> bytes:
     """`data` with every edit carried out. Insertions at one offset keep their order."""
     pieces: list[bytes] = []
     at = 0
-    for span, text in _close_gaps(data, sorted(edits, key=lambda edit: edit.span)):
+    for span, text in settled(data, edits):
         if span.start < at:
             raise ValueError(f"edits overlap at byte {span.start}")
         pieces += (data[at : span.start], text)
@@ -194,8 +200,9 @@ def splice(data: bytes, edits: Iterable[Edit]) -> bytes:
     return b"".join(pieces)
 
 
-def _close_gaps(data: bytes, edits: list[Edit]) -> list[Edit]:
+def settled(data: bytes, edits: Iterable[Edit]) -> list[Edit]:
     """`edits`, sorted, with the blank lines added that go with each run of removals."""
+    edits = sorted(edits, key=lambda edit: edit.span)
     closed = list(edits)
     at = 0
     while at < len(edits):

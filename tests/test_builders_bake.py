@@ -151,7 +151,7 @@ LINKS = [
         'matrix = { m = ["p", "q"] }\n  name = "n-${m}"\n  context = m',
         [("p", None, None), ("q", None, None)],
     ),
-    ('dockerfile-inline = "FROM a"', [(None, None, None)]),
+    ('dockerfile-inline = "FROM a"', [(".", None, None)]),
 ]
 
 

@@ -217,7 +217,8 @@ LINKS: list[tuple[str, tuple[str | None, str | None, str | None]]] = [
     ("build: {context: '${IN_ENV}/x'}", ("d/e/x", None, None)),
     ("build: {context: '${DIR}'}", ("?", None, None)),
     ("build: https://github.com/a/b.git", ("https://github.com/a/b.git", None, None)),
-    ("build: {context: ., dockerfile_inline: FROM a}", (None, None, None)),
+    ("build: {context: ., dockerfile_inline: FROM a}", ("d", None, None)),
+    ("build: {dockerfile_inline: FROM a}", ("d", None, None)),
 ]
 
 

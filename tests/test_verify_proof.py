@@ -125,3 +125,5 @@ def test_only_the_syntax_line_is_taken_out() -> None:
     assert without_syntax(b"# syntax=docker/dockerfile:1\nFROM a\n") == b"FROM a\n"
     assert without_syntax(b"\xef\xbb\xbf#syntax = x\r\nFROM a\r\n") == b"FROM a\r\n"
     assert without_syntax(b"FROM a\n# syntax=b\n") == b"FROM a\n# syntax=b\n"
+    assert without_syntax(b"x: |\n  # syntax=b\n  FROM a\n") == b"x: |\n  FROM a\n"
+    assert without_syntax(b'x: "# syntax=b/c:1\\nFROM a"\n') == b'x: "FROM a"\n'

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dockerfix.builders import bake_args, secret_flags
+from dockerfix.builders import bake_args, bake_inline, secret_flags
 from dockerfix.builders.bake_files import (
     BakeFile,
     Target,
@@ -58,14 +58,6 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
         return
     project = Project(own, tuple(beside(path, workspace)), tuple(others(own, workspace)))
     yield from project.calls(workspace)
-
-
-def _inline(target: Target, node: Node | None) -> Inline | None:
-    from dockerfix.formats.brackets import Text
-
-    if not isinstance(node, Text) or node.projection is None:
-        return None
-    return Inline(target.name, node.projection)
 
 
 @dataclass(eq=False)
@@ -143,7 +135,8 @@ class Project:
         layers = self.layers(target.name)
         files = (self.file, *self.beside)
         held = bake_args.held(layers, files)
-        inline = self._first(layers, "dockerfile-inline")
+        inside = next((one for one in layers if one.body.get(bake_inline.KEY) is not None), None)
+        inline = self._inline(inside) if inside is not None else None
         args = tuple(self._argument(one) for one in held.values())
         secrets = tuple(_secrets(layers))
         ssh = tuple(one for layer in layers for one in _ssh(layer.body.get("ssh")))
@@ -166,10 +159,10 @@ class Project:
                 "bake",
                 dialect,
                 "",
-                context if inline is None else None,
-                dockerfile if inline is None else None,
-                (),
-                "context" if inline is not None else "unresolved",
+                context,
+                dockerfile if inside is None else None,
+                () if inline is None else (inline.path,),
+                "context" if inside is not None else "unresolved",
                 stage,
                 args,
                 secrets,
@@ -177,8 +170,13 @@ class Project:
                 "yes",
                 "bake is BuildKit",
                 ("args",) if odd else (),
-                inline=_inline(target, inline),
+                inline=inline,
             )
+
+    def _inline(self, target: Target) -> Inline | None:
+        files = (self.file, *self.beside)
+        data = (one.source.data for one in files if one.source.path == target.path)
+        return bake_inline.inline(target, next(data))
 
     def _argument(self, held: Held) -> BuildArg:
         member = held.member

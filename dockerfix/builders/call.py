@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.standard_input import Piped
     from dockerfix.edits import Operation
     from dockerfix.finding import Refusal
-    from dockerfix.projection import Projection
+    from dockerfix.formats.embedded import Embedded
     from dockerfix.shell import Script
     from dockerfix.source import Span
 
@@ -97,12 +97,16 @@ class Prior(NamedTuple):
 
 
 class Inline(NamedTuple):
-    """A Dockerfile inside another file: who has it (`web`), and its text with the places of it.
+    """A Dockerfile inside another file: who has it (`web`), the path under which it is known
+    (`compose.yaml#web`), and its text.
 
-    `put` are variables whose values the host writes into that text, with where."""
+    `put` are variables whose values `tool`, which reads the file, writes into that text, with where
+    in the file."""
 
     label: str
-    text: Projection
+    path: str
+    text: Embedded
+    tool: str
     put: tuple[tuple[str, Span], ...] = ()
 
 

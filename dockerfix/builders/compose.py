@@ -2,7 +2,7 @@
 
 What a service's build says is gathered from anchors, merge keys, `extends` and the files that
 compose merges with this one; an argument is changed where it is written. Knows compose's rules,
-not YAML's layout. A build from `dockerfile_inline` builds none of the tree's Dockerfiles.
+not YAML's layout.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from dockerfix.builders import compose_text
+from dockerfix.builders import compose_inline, compose_text
 from dockerfix.builders.call import BuildArg, BuildCall, Fault, Inline, SecretFlag
 from dockerfix.builders.compose_args import argument, places, texts
-from dockerfix.projection import Projection
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -216,10 +215,10 @@ class Project:
             self.variables,
             tuple(held.span for held in places.values() if held.file is self.file),
             frozenset(self._taken(args)),
-            self.inlined,
         )
         buildkit, why, refusal = evidence
-        context, dockerfile, inline = self._linking(service)
+        context, dockerfile, inside = self._linking(service)
+        inline = self._inline(service) if inside else None
         return BuildCall(
             KIND,
             self.path,
@@ -227,10 +226,10 @@ class Project:
             "compose",
             dialect,
             "",
-            None if inline else context,
-            None if inline else dockerfile,
-            (),
-            "context" if inline else "unresolved",
+            context,
+            dockerfile,
+            () if inline is None else (inline.path,),
+            "context" if inside else "unresolved",
             self._target(service),
             args,
             tuple(self._secrets(service)),
@@ -239,7 +238,7 @@ class Project:
             why,
             ("args",) if self._odd_args(service) else (),
             refusal,
-            inline=self._inline(service) if inline else None,
+            inline=inline,
         )
 
     def _ssh(self, service: Service) -> Iterator[str]:
@@ -249,47 +248,10 @@ class Project:
             yield from (one for item in layer.file.items(given) if (one := layer.file.text(item)))
 
     def _inline(self, service: Service) -> Inline | None:
-        """The service's `dockerfile_inline`, as BuildKit gets it but for what compose puts in."""
-        from dockerfix.builders.yaml_shell import masked
-        from dockerfix.formats.yaml import Scalar
-
         for layer in service.layers:
-            found = layer.file.get(layer.build, "dockerfile_inline")
-            if not isinstance(found, Scalar) or layer.file is not self.file:
-                continue
-            put = [
-                (hit[1], found.projection.host_span(Span(*hit.span())))
-                for hit in compose_text.VARIABLE.finditer(found.text)
-                if hit[1]
-            ]
-            text = masked(found.projection, compose_text.DOLLARS, lambda raw, before: b"$")
-            return Inline(
-                service.name,
-                self._on_its_lines(text),
-                tuple((name.decode(), at) for name, at in put),
-            )
+            if compose_inline.stands_in(layer.file, layer.build):
+                return compose_inline.inline(layer.file, layer.build)
         return None
-
-    def _on_its_lines(self, text: Projection) -> Projection:
-        """`text` with blank lines before it, so that its lines count as those of the file do.
-        Directives must stand first."""
-        if not text.segments or text.text.startswith(b"#"):
-            return text
-        blank = self.data.count(b"\n", 0, text.segments[0].host)
-        shifted = (one._replace(text=one.text + blank) for one in text.segments)
-        return Projection(b"\n" * blank + text.text, tuple(shifted))
-
-    @cached_property
-    def inlined(self) -> frozenset[Span]:
-        """Where the arguments of builds stand whose Dockerfile is in this file."""
-        services = self.file.get(self.file.root, "services")
-        builds = (self.file.get(services, name, "build") for name in self.names())
-        return frozenset(
-            held.span
-            for build in builds
-            if self.file.get(build, "dockerfile_inline") is not None
-            for _, held in places(self.file, build)
-        )
 
     def _taken(self, args: Iterable[BuildArg]) -> Iterator[str]:
         """Names of arguments that are ids of secrets from elsewhere."""
@@ -304,11 +266,11 @@ class Project:
     def _linking(self, service: Service) -> tuple[str | None, str | None, bool]:
         """Context and Dockerfile (both from the root), and whether the Dockerfile is inline."""
         context = dockerfile = None
+        inside = False
         for layer in service.layers:
             build = layer.build
             text = layer.file.text(build)
-            if layer.file.get(build, "dockerfile_inline") is not None:
-                return None, None, True
+            inside = inside or compose_inline.stands_in(layer.file, build)
             if dockerfile is None:
                 dockerfile = layer.file.text(layer.file.get(build, "dockerfile"))
             if context is None:
@@ -317,8 +279,10 @@ class Project:
                 )
                 if said is not None:
                     context = self._path(layer.folder, said)
-        if context is None and dockerfile is not None:
+        if context is None and (dockerfile is not None or inside):
             context = self._path(service.layers[-1].folder, ".")
+        if inside:
+            return context, None, True
         if dockerfile is None:
             return context, None, False
         said = compose_text.resolved(dockerfile, self.environment)

@@ -45,6 +45,8 @@ def by_service(
             cwd="",
             context=service.context,
             dockerfile_argument=service.dockerfile_argument,
+            dockerfiles=service.dockerfiles,
+            inline=service.inline,
             linked_by=service.linked_by,
             target=service.target,
             secrets=service.secrets,

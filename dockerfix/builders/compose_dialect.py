@@ -74,7 +74,7 @@ class ComposeDialect:
 
     `taken` are ids that the file gives to other secrets. `places` says where each argument is written. `variables` holds, for each argument name of
     the whole project, the variables that services take it from. `shared` are host spans that
-    other services use as well, `inlined` those that a service uses whose Dockerfile is in the file.
+    other services use as well.
     """
 
     path: str
@@ -85,7 +85,6 @@ class ComposeDialect:
     variables: Mapping[str, frozenset[str]]
     shared: tuple[Span, ...] = field(default=())
     taken: frozenset[str] = field(default=frozenset())
-    inlined: frozenset[Span] = field(default=frozenset())
 
     @property
     def for_containers(self) -> Mapping[str, str]:
@@ -107,12 +106,6 @@ class ComposeDialect:
         if call.refusal is not None:
             return call.refusal
         held = self.places[arg.name]
-        if held.file is self.file and held.span in self.inlined:
-            return self._refusal(
-                f"a service whose Dockerfile stands in this file takes the same {arg.name}",
-                arg.span,
-                "Put that Dockerfile into a file of its own (`dockerfile:`), and run dockerfix again.",
-            )
         environment = self._environment(arg, held, source)
         if isinstance(environment, Refusal):
             return environment

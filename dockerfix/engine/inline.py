@@ -1,138 +1,157 @@
-"""Dockerfiles that stand inside another file (`dockerfile_inline`): what leaks there is told.
+"""Dockerfiles that stand inside other files: known under a path of their own (`compose.yaml#web`).
 
-Passes read them as any other Dockerfile. Nothing edits them: every finding says what to do first.
+Passes, `choose` and the recheck see them as files. Here their edits become edits of the file that
+holds them, and what is said of them is said of a place there.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dockerfix.context import Context
-from dockerfix.edits import Safety
+from dockerfix.edits import Edit, Fix, Safety, lower
 from dockerfix.finding import Finding, Place, Refusal, Severity
+from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dockerfix.builders.call import BuildCall, Inline
     from dockerfix.engine.snapshot import Snapshot
 
 ARGUMENT = "secret-in-arg"
-_CONDITION = re.compile(r"S[1-8]: ")
 
 
-def covered(snapshot: Snapshot, paths: Iterable[str]) -> tuple[BuildCall, ...]:
-    """The calls with such a Dockerfile in the files and folders that `paths` name."""
-    chosen = [one for one in paths if snapshot.workspace.is_folder(one) or snapshot.claims(one)]
-    if not chosen:
-        # A Dockerfile alone: who builds it is asked only where it leaks.
-        return ()
-    return tuple(
-        call
-        for call in snapshot.calls
-        if call.inline is not None
-        and any(not one or call.path == one or call.path.startswith(f"{one}/") for one in chosen)
-    )
+class Inlines(dict[str, "Inline"]):
+    """The Dockerfiles inside files, by the path under which each is known."""
+
+    @classmethod
+    def of(cls, calls: Iterable[BuildCall]) -> Inlines:
+        found = cls()
+        for call in calls:
+            if call.inline is not None:
+                found.setdefault(call.inline.path, call.inline)
+        return found
+
+    def host(self, path: str) -> str:
+        """The file that holds the Dockerfile `path`; `path` itself for a file."""
+        return self[path].text.path if path in self else path
+
+    def place(self, path: str, span: Span) -> tuple[str, Span]:
+        """A place as one of a file."""
+        return (self.host(path), self[path].text.host_span(span)) if path in self else (path, span)
+
+    # -- fixes ----------------------------------------------------------------
+
+    def held(self, finding: Finding) -> Finding:
+        """`finding` without its fix where the file cannot be changed as the fix wants it."""
+        fix = finding.fix
+        for path in fix.paths if fix is not None else ():
+            refusal = self._objection(path, finding.variable, fix) if path in self else None
+            if refusal is not None:
+                return replace(finding, fix=None, refusals=(*finding.refusals, refusal))
+        return finding
+
+    def _objection(self, path: str, variable: str, fix: Fix | None) -> Refusal | None:
+        one = self[path]
+        assert fix is not None
+        at = next((span for name, span in one.put if name == variable), None)
+        if at is not None:
+            return Refusal(
+                f"{one.tool} itself writes the value of ${variable} into the Dockerfile of {one.label}",
+                one.text.path,
+                at,
+                f"write {literal(one, variable)} there, which the RUN reads, and run dockerfix again",
+            )
+        asked = tuple(operation for operation in fix.operations if operation.path == path)
+        edits = lower({path: Source(path, one.text.text)}, [replace(fix, operations=asked)])[path]
+        at = one.text.in_the_way(edits)
+        if at is None:
+            return None
+        return Refusal(
+            f"{one.tool} writes a value of its own into the text that would change",
+            one.text.path,
+            one.text.host_span(at),
+            "give the Dockerfile that value as a build argument, and run dockerfix again",
+        )
+
+    def spread(
+        self, edits: Mapping[str, list[Edit]]
+    ) -> tuple[dict[str, list[Edit]], dict[str, bytes]]:
+        """`edits` as edits of files; and what each Dockerfile inside one must read as then."""
+        found: dict[str, list[Edit]] = {}
+        wanted = {}
+        for path, own in edits.items():
+            if path in self:
+                wanted[path] = self[path].text.after(own)
+                own = self[path].text.host_edits(own)
+            found.setdefault(self.host(path), []).extend(own)
+        return found, wanted
+
+    def check(self, wanted: Mapping[str, bytes]) -> None:
+        """Raises ValueError if a Dockerfile does not read as it must."""
+        for path, text in wanted.items():
+            # A last line without its end gets one from what the file is given behind it.
+            if path not in self or self[path].text.bare.rstrip(b"\n") != text.rstrip(b"\n"):
+                raise ValueError(f"not done: {path} does not read as its edits say")
+
+    # -- what is said ---------------------------------------------------------
+
+    def placed(self, finding: Finding) -> Finding:
+        """`finding` with every place in a file."""
+        if not self:
+            return finding
+        path, span = self.place(finding.path, finding.span)
+        return replace(
+            finding,
+            path=path,
+            span=span,
+            related=tuple(map(self.placed_place, finding.related)),
+            not_changed=tuple(map(self.placed_place, finding.not_changed)),
+            refusals=tuple(self._placed_refusal(one) for one in finding.refusals),
+            fix=self._placed_fix(finding.fix) if finding.fix is not None else None,
+        )
+
+    def placed_place(self, place: Place) -> Place:
+        return Place(*self.place(place.path, place.span), place.message)
+
+    def _placed_refusal(self, one: Refusal) -> Refusal:
+        path, span = self.place(one.path, one.span)
+        return replace(one, path=path, span=span)
+
+    def _placed_fix(self, fix: Fix) -> Fix:
+        """The same fix as far as it is shown: its operations are those of the Dockerfile."""
+        operations = (replace(one, path=self.host(one.path)) for one in fix.operations)
+        return replace(fix, operations=tuple(operations))
 
 
-def names(snapshot: Snapshot, paths: Iterable[str]) -> tuple[str, ...]:
-    """What each such Dockerfile is called."""
-    found = covered(snapshot, paths)
-    return tuple(dict.fromkeys(_name(one, one.inline) for one in found if one.inline is not None))
+def literal(one: Inline, variable: str) -> str:
+    """`$X` as the file has to say it so that the Dockerfile does."""
+    return f"`{one.text.escape(f'${{{variable}}}'.encode()).decode()}`"
 
 
-def context(snapshot: Snapshot, call: BuildCall, inline: Inline) -> Context | None:
-    """The Dockerfile as passes get it; None if it is none."""
-    import dockerfix
-    from dockerfix.engine.snapshot import Trees
-    from dockerfix.model import build
-
-    tree = dockerfix.parse(inline.text.text, _name(call, inline))
-    if tree.errors or not tree.stages:
-        return None
-    return Context(
-        path=_name(call, inline),
-        dockerfile=tree,
-        model=build(tree, frozenset({call.target})),
-        calls=(),
-        all_calls=(),
-        dockerfiles=Trees((), snapshot.dockerfile),
-        workspace=snapshot.workspace,
-        config=snapshot.config(call.path),
-    )
-
-
-def findings(
-    call: BuildCall, inline: Inline, found: Iterable[Finding], known: Context | None
-) -> Iterator[Finding]:
-    """What passes said of it, as said of the file that holds it; then what that file puts in."""
-    from dockerfix.suppress import suppressions
-
-    silent = suppressions(known.dockerfile) if known is not None else None
-    for one in found:
-        if silent is None or silent.covers(one.name, one.variable, one.span.start) is None:
-            yield _placed(call, inline, one)
-    yield from _put(call, inline)
-
-
-def _placed(call: BuildCall, inline: Inline, one: Finding) -> Finding:
-    name = _name(call, inline)
-    span = inline.text.host_span(one.span)
-    said = [text for text in one.reason.split("; ") if not _CONDITION.match(text)]
-    refusal = Refusal(
-        f"the Dockerfile stands inside {call.path}, where dockerfix does not edit it",
-        call.path,
-        span,
-        f"put it into a file of its own (`{inline.label}.Dockerfile`"
-        f"{', with one `$` for each `$$`' if call.kind == 'compose' else ''}), name that under "
-        "`dockerfile`, and run dockerfix again",
-    )
-    return replace(
-        one,
-        path=call.path,
-        span=span,
-        fix=None,
-        safety=Safety.MANUAL,
-        reason="; ".join(said),
-        help=refusal.help,
-        refusals=(refusal,) if one.severity is not Severity.INFO else (),
-        related=tuple(
-            Place(call.path, inline.text.host_span(place.span), place.message)
-            for place in one.related
-            if place.path == name
-        ),
-        not_changed=(),
-        outside_flag="",
-    )
-
-
-def _put(call: BuildCall, inline: Inline) -> Iterator[Finding]:
-    """Values of secrets that compose itself writes into the Dockerfile."""
+def put_in(snapshot: Snapshot, path: str, found: Iterable[Finding]) -> Iterator[Finding]:
+    """Secrets whose values the file's program writes into a Dockerfile, besides those `found`."""
     from dockerfix.model.secrets import classify
 
-    told = set()
-    for name, span in inline.put:
+    one = snapshot.inlines[path]
+    told = {finding.variable for finding in found}
+    for name, span in one.put:
         verdict = classify(name)
         if not verdict.secret or name in told:
             continue
         told.add(name)
         yield Finding(
-            call.path,
+            one.text.path,
             span,
             ARGUMENT,
             name,
             Severity.WARNING,
             Safety.MANUAL,
-            f"${name} is put into the Dockerfile of {inline.label}: its text, `docker history` and "
+            f"${name} is put into the Dockerfile of {one.label}: its text, `docker history` and "
             "provenance hold the value",
             "; ".join(verdict.evidence),
             f"mount it instead: `RUN --mount=type=secret,id={name},env={name}` that reads "
-            f"`$${name}`, {name} under build.secrets, and a top-level secret with "
+            f"{literal(one, name)}, {name} under build.secrets, and a top-level secret with "
             f"`environment: {name}`",
         )
-
-
-def _name(call: BuildCall, inline: Inline) -> str:
-    return f"{call.path}#{inline.label}"

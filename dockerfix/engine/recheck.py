@@ -35,7 +35,7 @@ def recheck(
     """Every way in which the new files are not what was promised; empty if all is well."""
     fixed = tuple(fixed)
     failures: list[Failure] = []
-    dockerfiles = [path for path in before.dockerfile_paths if path in changed]
+    dockerfiles = [one for one in before.dockerfile_paths if before.inlines.host(one) in changed]
     for path in dockerfiles:
         broken = list(_tree(before, after, path))
         failures += broken

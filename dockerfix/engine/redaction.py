@@ -53,6 +53,8 @@ def _values(result: Result) -> Iterator[bytes]:
             if binding.name in variables or classify(binding.name, raw.strip(b"\"'")).secret:
                 yield raw
                 yield tree.source.text(binding.value.span)
+                file, span = before.inlines.place(path, binding.value.span)
+                yield before.workspace.read(file)[span.start : span.end]
     for call in before.calls:
         data = before.workspace.read(call.path)
         for arg in call.args:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from dockerfix.edits import Fix, Safety, apply, choose
+from dockerfix.edits import Fix, Safety, choose, lower, splice
 from dockerfix.engine.inputs import Problem
 from dockerfix.engine.snapshot import Memo, Snapshot
 from dockerfix.finding import Finding, Place, Refusal, Severity
-from dockerfix.source import Position, Source, Span
+from dockerfix.source import Position, Span
 from dockerfix.workspace import Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dockerfix.config import Config
     from dockerfix.workspace import Workspace
@@ -134,15 +134,11 @@ class _Run:
         self.options = options
         self.memo = Memo()
         self.suppressed: set[Key] = set()
-        self.paths: tuple[str, ...] = ()
 
     def result(self, paths: tuple[str, ...]) -> Result:
         first = self.snapshot({})
         targets = first.targets(paths)
-        self.paths = paths
         rounds, changes = self.rounds(first, targets)
-        from dockerfix.engine import inline
-
         final = rounds[-1]
         if changes:
             fixed = self.applied(rounds)
@@ -160,7 +156,7 @@ class _Run:
             tuple(_outside(rounds[0])),
             {path: (self.workspace.original(path), data) for path, data in sorted(changes.items())},
             len(self.suppressed),
-            (*targets, *inline.names(first, paths)),
+            targets,
             first,
         )
 
@@ -182,73 +178,66 @@ class _Run:
             try:
                 if len(rounds) > ROUNDS:
                     raise ValueError(f"not done after {ROUNDS} rounds")
-                new = self.lowered(snapshot, chosen)
+                new, wanted = self.lowered(snapshot, chosen)
+                changes.update(new)
+                after = self.snapshot(changes)
+                after.settle(wanted)
             except Exception as error:
                 names = ", ".join(sorted({fix.name for fix in chosen}))
                 self.memo.bug(chosen[0].paths[0], names, error)
                 return rounds[:1], {}
-            changes.update(new)
-            rounds.append(_Round(after := self.snapshot(changes), self.look(after, targets)))
+            rounds.append(_Round(after, self.look(after, targets)))
         return rounds, {
             path: data for path, data in changes.items() if data != self.workspace.original(path)
         }
 
-    def lowered(self, snapshot: Snapshot, chosen: list[Fix]) -> dict[str, bytes]:
+    def lowered(
+        self, snapshot: Snapshot, chosen: list[Fix]
+    ) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """The new bytes of files, and of Dockerfiles inside them."""
+        workspace = snapshot.workspace
         paths = {path for fix in chosen for path in fix.paths}
-        sources = {path: Source(path, snapshot.workspace.original(path) or b"") for path in paths}
-        new = {
-            path: data
-            for path, data in apply(sources, chosen).items()
-            if data != sources[path].data
-        }
+        edits = lower({path: snapshot.source(path) for path in paths}, chosen)
+        spread, wanted = snapshot.inlines.spread(edits)
+        old = {path: workspace.original(path) or b"" for path in spread}
+        new = {path: splice(old[path], found) for path, found in spread.items()}
+        new = {path: data for path, data in new.items() if data != old[path]}
         if not new:
             raise ValueError("a fix changes nothing")
-        return new
+        return new, wanted
 
     def look(self, snapshot: Snapshot, targets: Iterable[str]) -> list[Finding]:
         """What every pass says of every target, without what is suppressed."""
         found: list[Finding] = []
         silenced: list[Finding] = []
         for path in targets:
-            if not snapshot.interesting(path):
-                continue
-            config = snapshot.config(path)
-            every = snapshot.passes()
-            self.check_names(config, {one.name for one in every})
-            for one in every:
-                if not self.wanted(one.name, config.select, config.ignore):
-                    continue
-                try:
-                    for finding in one.run(snapshot.context(path)):
-                        hushed = snapshot.suppressed(finding)
-                        (silenced if hushed else found).append(finding)
-                except Exception as error:
-                    self.memo.bug(path, one.name, error)
-        for finding in self.inline(snapshot):
-            (silenced if snapshot.unwanted(finding) else found).append(finding)
+            said = list(self.passed(snapshot, path)) if snapshot.interesting(path) else []
+            for finding in said:
+                (silenced if snapshot.suppressed(finding) else found).append(finding)
+            for finding in self.put_in(snapshot, path, said):
+                (silenced if snapshot.unwanted(finding) else found).append(finding)
         self.suppressed.update(key_of(one) for one in silenced)
         held = (_in_whole_files(_without_shared_fix(one, silenced), snapshot) for one in found)
-        return [self.in_the_dark(one) for one in held]
+        return [self.in_the_dark(snapshot.inlines.held(one)) for one in held]
 
-    def inline(self, snapshot: Snapshot) -> Iterable[Finding]:
-        """What is said of Dockerfiles that stand inside other files."""
+    def passed(self, snapshot: Snapshot, path: str) -> Iterator[Finding]:
+        config = snapshot.config(path)
+        every = snapshot.passes()
+        self.check_names(config, {one.name for one in every})
+        for one in every:
+            if not self.wanted(one.name, config.select, config.ignore):
+                continue
+            try:
+                yield from one.run(snapshot.context(path))
+            except Exception as error:
+                self.memo.bug(path, one.name, error)
+
+    def put_in(self, snapshot: Snapshot, path: str, said: list[Finding]) -> Iterator[Finding]:
         from dockerfix.engine import inline
 
-        for call in inline.covered(snapshot, self.paths):
-            assert call.inline is not None
-            found: list[Finding] = []
-            config = snapshot.config(call.path)
-            known = inline.context(snapshot, call, call.inline)
-            for one in snapshot.passes() if known is not None else ():
-                if not self.wanted(one.name, config.select, config.ignore):
-                    continue
-                try:
-                    found += one.run(known)
-                except Exception as error:
-                    self.memo.bug(call.path, one.name, error)
-            for finding in inline.findings(call, call.inline, found, known):
-                if self.wanted(finding.name, config.select, config.ignore):
-                    yield finding
+        config = snapshot.config(path)
+        if path in snapshot.inlines and self.wanted(inline.ARGUMENT, config.select, config.ignore):
+            yield from inline.put_in(snapshot, path, said)
 
     def in_the_dark(self, finding: Finding) -> Finding:
         """A file that starts builds and could not be read may pass the secret (condition S2)."""
@@ -296,7 +285,8 @@ class _Run:
         unsafe = self.options.unsafe_fixes or snapshot.config(finding.path).unsafe_fixes
         if fix.safety is Safety.UNSAFE and not unsafe:
             return "unsafe"
-        if self.options.only is not None and not self.options.only.issuperset(fix.paths):
+        files = {snapshot.inlines.host(path) for path in fix.paths}
+        if self.options.only is not None and not self.options.only.issuperset(files):
             return "elsewhere"
         return "fixed"
 
@@ -353,12 +343,16 @@ class _Run:
                 # What another fix made possible is said as it was done.
                 did = later[key_of(one)]
                 one = replace(one, residual=did.residual, help=did.help)
-            yield Reported(one, first.snapshot.workspace, outcome)
+            yield _reported(one, first.snapshot, outcome)
         for key, one in last.items():
             if key not in seen:
                 outcome = self.may_apply(one, final.snapshot)
                 kept = "left" if outcome == "fixed" else outcome
-                yield Reported(one, final.snapshot.workspace, kept)
+                yield _reported(one, final.snapshot, kept)
+
+
+def _reported(finding: Finding, snapshot: Snapshot, outcome: str) -> Reported:
+    return Reported(snapshot.inlines.placed(finding), snapshot.workspace, outcome)
 
 
 def _without_shared_fix(finding: Finding, silenced: list[Finding]) -> Finding:
@@ -401,7 +395,7 @@ def _in_whole_files(finding: Finding, snapshot: Snapshot) -> Finding:
 
 def _not_changed(first: _Round) -> Iterable[Place]:
     for finding in first.findings:
-        yield from finding.not_changed
+        yield from map(first.snapshot.inlines.placed_place, finding.not_changed)
     names = {one.variable for one in first.findings if one.fix is not None}
     if not names:
         return

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from dockerfix.config import Config, ConfigError, load
 from dockerfix.context import Context
+from dockerfix.engine.inline import Inlines
 from dockerfix.engine.inputs import Problem, problems
 from dockerfix.engine.plain import plain
+from dockerfix.source import Source
 from dockerfix.workspace import Unreadable, looks_like_dockerfile
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Memo:
         self.notes: list[Problem] = []
         self.targets: frozenset[str] = frozenset()
         self.unread: dict[str, str] = {}
+        self.inlined = False
         self._told: set[tuple[str, int | None, str]] = set()
 
     def tell(self, problem: Problem) -> None:
@@ -81,6 +84,7 @@ class Snapshot:
         self.allow_partial = allow_partial
         self._contexts: dict[str, Context] = {}
         self._models: dict[str, Model] = {}
+        self.inlines = Inlines()
 
     # Which files.
 
@@ -122,7 +126,7 @@ class Snapshot:
 
     def excluded(self, path: str) -> bool:
         config = self._config(path)
-        return config is not None and config.excludes(path)
+        return config is not None and config.excludes(self.inlines.host(path))
 
     def built_by(self, path: str) -> Iterator[str]:
         calls = [call for call in self.calls if call.path == path]
@@ -194,7 +198,8 @@ class Snapshot:
     def _parsed(self, path: str, data: bytes) -> Dockerfile | None:
         import dockerfix
 
-        told = self.first and path in self.memo.targets
+        # What a host does not hand over as it stands may be no Dockerfile to anyone.
+        told = self.first and path in self.memo.targets and path not in self.inlines
         found = problems(path, data)
         if told:
             for problem in found:
@@ -223,6 +228,7 @@ class Snapshot:
         return self._config(path) or Config()
 
     def _config(self, path: str) -> Config | None:
+        path = self.inlines.host(path)
         if path not in self.memo.configs:
             try:
                 self.memo.configs[path] = load(self.workspace, path)
@@ -232,6 +238,18 @@ class Snapshot:
                     Problem(error.path, error.message, error.help, error.line, kind="config")
                 )
         return self.memo.configs[path]
+
+    def source(self, path: str) -> Source:
+        """The bytes of a file that a fix changes; none where it makes it."""
+        if path in self.inlines:
+            return Source(path, self.workspace.read(path))
+        return Source(path, self.workspace.original(path) or b"")
+
+    def settle(self, wanted: Mapping[str, bytes]) -> None:
+        """Find the Dockerfiles inside files again, if the first snapshot had some. Raises
+        ValueError if one of them does not read as it must."""
+        if self.memo.inlined and self.calls:
+            self.inlines.check(wanted)
 
     # Who builds them.
 
@@ -282,6 +300,10 @@ class Snapshot:
         from dockerfix.builders.link import link
 
         named = [one for one in self.workspace.dockerfiles() if self.workspace.exists(one)]
+        self.inlines = Inlines.of(calls)
+        self.memo.inlined |= bool(self.inlines)
+        for path, inline in self.inlines.items():
+            self.workspace.embed(path, inline.text.text)
         linked = link(calls, Trees(named, self.dockerfile), self.workspace)
         flagged = {one for call in linked for one in call.dockerfiles}.difference(named)
         if flagged:
@@ -320,8 +342,8 @@ class Snapshot:
 
     def unwanted(self, finding: Finding) -> bool:
         """Whether the configuration says that it is no secret, or leaves its file out."""
-        config = self.config(finding.path)
-        return config.excludes(finding.path) or not config.is_secret(finding.variable)
+        config, path = self.config(finding.path), self.inlines.host(finding.path)
+        return config.excludes(path) or not config.is_secret(finding.variable)
 
     def suppressed(self, finding: Finding) -> bool:
         """Whether a comment or the configuration says to leave this alone."""

@@ -61,6 +61,11 @@ class ScalarText:
     def block(self) -> bool:
         return self.style in ("literal", "folded")
 
+    @property
+    def aligned(self) -> bool:
+        """Whether each line of the text is a line of the file."""
+        return self.style == "literal"
+
     @cached_property
     def projection(self) -> Projection:
         text, segments = _Decoder(self).read()
@@ -108,7 +113,11 @@ class ScalarText:
         return Span(self.span.start, max(self.span.end, self.span.start + len(line)))
 
     def _reads_as(self, edits: Sequence[Edit], wanted: bytes) -> bool:
-        after = splice(self.data, edits)
+        try:
+            after = splice(self.data, edits)
+        except ValueError:
+            # Two changes meet in the indentation of one line.
+            return False
         grown = len(after) - len(self.data)
         new = ScalarText(
             after,
@@ -161,9 +170,7 @@ class ScalarText:
         lines = change.text.split(b"\n")
         if self.style == "folded" and len(lines) > 1:
             return None
-        written = (self.eol + pad).join(lines)
-        written = re.sub(rb"(?m)^ +(?=\r?$)", b"", written) if b"\n" in written else written
-        whole = _line_start(text, start) and _line_start(text, end) and end > start
+        whole = _line_start(text, start) and _line_start(text, end)
         if start == end == len(text) and text.endswith(b"\n"):
             at = projection.host(end, end=True)
             if not change.text.endswith(b"\n"):
@@ -171,9 +178,16 @@ class ScalarText:
             return Edit(Span(at, at), pad + (self.eol + pad).join(lines[:-1]) + self.eol)
         if whole and (not change.text or change.text.endswith(b"\n")):
             first = self.data.rfind(b"\n", 0, projection.host(start)) + 1
-            last = projection.host(end, end=True)
+            last = projection.host(end, end=True) if end > start else first
             new = b"".join(pad + line + self.eol for line in lines[:-1])
             return Edit(Span(first, last), new)
+        inner = [pad + line if line.strip(b" ") else b"" for line in lines[1:]]
+        if len(lines) > 1 and text[end : end + 1] != b"\n":
+            inner[-1] = pad + lines[-1]
+        written = self.eol.join([lines[0], *inner])
+        if end > start and _line_start(text, end) and change.text.endswith(b"\n"):
+            last = projection.host(end, end=True)
+            return Edit(Span(self._host(start), last), written.removesuffix(pad))
         return Edit(Span(self._host(start), self._host(end)), written)
 
     @property

@@ -10,6 +10,7 @@ images. Where bake fails, this fails with its code.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
 def resolved(printed: str, bases: Mapping[str, str]) -> dict[str, Any]:
     """The bake file to build, of what `--print` said."""
-    # What is printed is a value; in a file it would be a template.
-    read: dict[str, Any] = json.loads(printed.replace("${", "$${").replace("%{", "%%{"))
+    # What is printed is a value; in a file it would be a template. Some versions escape it.
+    text = re.sub(r"(?<!\$)\$\{", "$${", re.sub(r"(?<!%)%\{", "%%{", printed))
+    read: dict[str, Any] = json.loads(text)
     images = {name: f"docker-image://{local}" for name, local in bases.items()}
     for target in read["target"].values():
         target["network"] = "none"

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SAW = re.compile(r"^#\d+ \d[\d.]* (saw .*)$", re.MULTILINE)
-_SYNTAX = re.compile(rb"\A(\xef\xbb\xbf)?#[ \t]*syntax[ \t]*=[^\n]*\n", re.IGNORECASE)
+_SYNTAX = re.compile(
+    rb"\A(?:\xef\xbb\xbf)?#[ \t]*syntax[ \t]*=[^\n]*\n"
+    # In a scalar of a compose or bake file: a line of its own, or the first of a string.
+    rb"|^[ \t]+#[ \t]*syntax[ \t]*=[^\n]*\n|(?<=\")#[ \t]*syntax[ \t]*=[\w/.:-]*\\n",
+    re.IGNORECASE | re.MULTILINE,
+)
 _FAULT = re.compile(
     r"(?:parent snapshot|content digest|lease|blob) \S+(?: does not exist)?: not found"
 )
@@ -241,5 +246,5 @@ class Engine:
 
 
 def without_syntax(data: bytes) -> bytes:
-    """A Dockerfile without its `# syntax` line, which would need a registry."""
+    """A Dockerfile, or a file that holds some, without `# syntax`, which would need a registry."""
     return _SYNTAX.sub(b"", data)

@@ -66,6 +66,7 @@ class Workspace:
         self.root = os.path.realpath(root)
         self._overlay: dict[str, bytes] = dict(overlay or {})
         self._cache: dict[str, bytes] = {}
+        self._embedded: dict[str, bytes] = {}
         self._listing: _Listing | None = None
 
     def __repr__(self) -> str:
@@ -78,6 +79,10 @@ class Workspace:
         if self._listing is not None and all(path in self._listing.known for path in changes):
             found._listing = self._listing
         return found
+
+    def embed(self, path: str, data: bytes) -> None:
+        """Let `data`, which stands inside a file, be read as `path`. It is in no listing."""
+        self._embedded[path] = data
 
     @property
     def overlaid(self) -> Mapping[str, bytes]:
@@ -103,6 +108,8 @@ class Workspace:
 
     def canonical(self, path: str) -> str:
         """`path` with every symlink followed, as long as that stays in the root."""
+        if path in self._embedded:
+            return path
         found = self.relative(os.path.realpath(self.absolute(path)))
         return path if found is None else found
 
@@ -112,7 +119,7 @@ class Workspace:
 
     def exists(self, path: str) -> bool:
         """Whether `path` is a file that could be read (a folder is not)."""
-        if path in self._overlay:
+        if path in self._overlay or path in self._embedded:
             return True
         return self.inside(path) and os.path.isfile(self.absolute(path))
 
@@ -123,6 +130,8 @@ class Workspace:
         """The bytes of a file, read from disk once. Raises Unreadable with what to do."""
         if path in self._overlay:
             return self._overlay[path]
+        if path in self._embedded:
+            return self._embedded[path]
         if path not in self._cache:
             self._cache[path] = self._load(path)
         return self._cache[path]
