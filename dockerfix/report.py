@@ -121,7 +121,7 @@ def place(workspace: Workspace, names: Names, one: Place, label: str) -> str:
 
 
 def aftermath(results: Iterable[Result]) -> Iterator[str]:
-    """What is to be done about the secrets that were fixed, each thing once."""
+    """What is still to be done about the secrets that were fixed, each thing once."""
     said = (
         part
         for result in results
@@ -129,12 +129,13 @@ def aftermath(results: Iterable[Result]) -> Iterator[str]:
         # What another finding's fix did away with has advice for doing it by hand.
         if one.outcome == "fixed" and one.finding.fix is not None
         for part in one.finding.help.split("; ")
+        if "this fix" not in part
         # `remarks` says this of each Dockerfile.
-        if not (one.finding.outside_flag and one.finding.outside_flag in part)
+        and not (one.finding.outside_flag and one.finding.outside_flag in part)
     )
     for part in dict.fromkeys(said):
         if part:
-            yield printable(f"fixed: {part}")
+            yield printable(f"afterwards: {part}")
 
 
 def remarks(result: Result, names: Names) -> Iterator[str]:

@@ -324,6 +324,22 @@ def test_dump_prints_the_tree_the_model_and_the_calls(repository: Path) -> None:
 
 def test_explain_prints_the_page_of_a_pass(repository: Path) -> None:
     assert dockerfix(repository, "explain", "secret-in-arg").stdout.startswith("# secret-in-arg")
+    every = dockerfix(repository, "explain").stdout
+    assert "secret-in-arg              a secret that reaches the build through ARG\n" in every
+    assert every.count("\n") == len(list((ROOT / "docs/passes").glob("*.md")))
+
+
+def test_wrong_use_of_a_subcommand_names_its_own_help(repository: Path) -> None:
+    done = dockerfix(repository, "dump")
+    assert done.returncode == 2
+    assert done.stderr.endswith("; see dockerfix dump --help\n")
+    assert ".;" not in done.stderr
+
+
+def test_a_patch_says_what_is_left_to_do_and_not_what_it_does(repository: Path) -> None:
+    said = dockerfix(repository, "--diff").stderr
+    assert "afterwards: a changed secret no longer re-runs a cached step" in said
+    assert "which this fix does" not in said
 
 
 def test_config_prints_what_is_in_force(repository: Path) -> None:

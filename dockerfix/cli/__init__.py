@@ -22,7 +22,8 @@ __all__ = ["Format", "report", "start"]
 SUBCOMMANDS = ("dump", "explain", "config")
 EPILOG = (
     "Subcommands: `dockerfix dump FILE...` prints what was understood, `dockerfix explain PASS` "
-    "says what a pass does, `dockerfix config` prints the configuration in force. "
+    "says what a pass does, `dockerfix explain` lists them, `dockerfix config` prints the "
+    "configuration in force. "
     "A file of one of these names is ./dump."
 )
 USAGE_ERROR: type[Exception] = next(
@@ -194,7 +195,7 @@ def start(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except USAGE_ERROR as error:
-        return _failed(arguments, error, "usage")
+        return _failed(arguments, error, "usage", name)
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -207,12 +208,12 @@ def start(arguments: Sequence[str]) -> int:
         return _failed(arguments, error, "internal")
 
 
-def _failed(arguments: Sequence[str], error: Exception, kind: str) -> int:
+def _failed(arguments: Sequence[str], error: Exception, kind: str, name: str = "dockerfix") -> int:
     """Tell what ended the run: on stderr, or as the one document of a machine format."""
     if kind == "usage":
         message = str(error.format_message())  # type: ignore[attr-defined]
-        message = message.removeprefix("Invalid value: ")
-        help = "see dockerfix --help"
+        message = message.removeprefix("Invalid value: ").removesuffix(".")
+        help = f"see {name} --help"
     else:
         # No text of the exception: it may quote a file.
         trace = error.__traceback__

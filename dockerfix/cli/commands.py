@@ -114,12 +114,19 @@ def _calls(workspace: Workspace, path: str) -> Iterable[str]:
 
 
 def explain(
-    name: Annotated[str, typer.Argument(metavar="PASS", help="The name of a pass.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[PASS]", help="The name of a pass.", show_default=False)
+    ] = None,
 ) -> int:
-    """Say what a pass finds, why it matters, and what its fix does."""
+    """Say what a pass finds, why it matters, and what its fix does. Without a name: list the passes."""
     from dockerfix.passes import ALL
 
     known = {one.name: one for one in ALL}
+    if name is None:
+        width = max(map(len, known))
+        said = ((one, sys.modules[type(known[one]).__module__].__doc__ or "") for one in known)
+        _write(f"{one:{width}}  {doc.partition(': ')[2].partition('. ')[0]}" for one, doc in said)
+        return 0
     if name not in known:
         raise typer.BadParameter(f"there is no pass {name!r}: there are {', '.join(known)}")
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
