@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from yaml_callers import Files
 
 from dockerfix.builders.call import BuildCall, Value
 from dockerfix.builders.clients import tables
@@ -11,25 +12,6 @@ from dockerfix.builders.script import claims, find_calls
 from dockerfix.edits import Fix, Operation, Safety, apply
 from dockerfix.finding import Refusal
 from dockerfix.source import Source
-
-
-class Files:
-    """As much of a workspace as a builder asks for."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.held = files
-
-    def files(self) -> tuple[str, ...]:
-        return tuple(self.held)
-
-    def exists(self, path: str) -> bool:
-        return path in self.held
-
-    def read(self, path: str) -> bytes:
-        return self.held[path]
-
-    def head(self, path: str, size: int = 1024) -> bytes:
-        return self.held[path][:size]
 
 
 def calls(

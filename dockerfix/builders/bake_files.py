@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from dockerfix.formats.brackets import Group, Member, Node
     from dockerfix.workspace import Workspace
@@ -130,29 +130,28 @@ def strings(node: Node | None) -> list[str]:
 def beside(path: str, workspace: Workspace) -> Iterator[BakeFile]:
     """The files of the same folder that bake reads together with this one."""
     folder = posixpath.dirname(path)
-    for name in DEFAULTS:
-        other = posixpath.join(folder, name)
-        if other == path or not workspace.exists(other):
-            continue
-        try:
-            found = read(other, workspace.read(other))
-        except Exception:  # an unreadable file is told of by whoever reads it as a file
-            continue
-        if found is not None:
-            yield found
+    names = (posixpath.join(folder, name) for name in DEFAULTS)
+    return _each((one for one in names if one != path and workspace.exists(one)), workspace)
 
 
 def others(own: BakeFile, workspace: Workspace) -> Iterator[BakeFile]:
     """Further files of the folder: `-f` may give them together with this one."""
     folder = posixpath.dirname(own.source.path)
-    for other in workspace.files():
-        name = posixpath.basename(other)
-        if posixpath.dirname(other) != folder or other == own.source.path or name in DEFAULTS:
-            continue
-        if not named(other):
-            continue
+    paths = (
+        one
+        for one in workspace.files()
+        if posixpath.dirname(one) == folder
+        and one != own.source.path
+        and posixpath.basename(one) not in DEFAULTS
+        and named(one)
+    )
+    return _each(paths, workspace)
+
+
+def _each(paths: Iterable[str], workspace: Workspace) -> Iterator[BakeFile]:
+    for path in paths:
         try:
-            found = read(other, workspace.read(other))
+            found = read(path, workspace.read(path))
         except Exception:  # an unreadable file is told of by whoever reads it as a file
             continue
         if found is not None:
