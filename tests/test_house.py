@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "dockerfix"
 ROOMS = [
-    ("source",),
+    ("source", "globs"),
     ("edits",),
     ("finding",),
     ("workspace", "projection"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, Literal
+
+from dockerfix.globs import fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def tables() -> Tables:
 
 def steers(name: str) -> bool:
     """Whether a client reads a variable of this name for itself (T27)."""
-    return any(fnmatchcase(name, pattern) for pattern in tables().steer)
+    return any(fits(name, pattern) for pattern in tables().steer)
 
 
 def _client(name: str, entry: dict[str, Any]) -> Client:

@@ -8,7 +8,6 @@ is read by another command of the step is not (T27, T36).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from dockerfix.builders.shell_values import NEUTRAL, neutral
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Map
 from dockerfix.formats.yaml_edit import MapSite
+from dockerfix.globs import fits
 from dockerfix.shell.words import is_name
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class StepEnv:
                 if program in SHELL_WORDS or tables().client(program) is not None:
                     continue
                 patterns = _reads().get(program)
-                if patterns is not None and any(fnmatchcase(name, one) for one in patterns):
+                if patterns is not None and any(fits(name, one) for one in patterns):
                     return True
         return False
 

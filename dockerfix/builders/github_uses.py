@@ -10,7 +10,6 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from dockerfix.builders.github_scope import Scope, Use, combinations, inner, tre
 from dockerfix.builders.yaml_shell import Unable
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import Map, Scalar
+from dockerfix.globs import fits
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _elsewhere(scope: Scope, user: Map, uses: str) -> Iterator[BuildCall]:
             if not isinstance(scalar, Scalar):
                 continue
             inputs.setdefault(key.lower(), file.text(scalar))
-            if any(fnmatchcase(key.lower(), one) for one in _inputs()["build_args"]):
+            if any(fits(key.lower(), one) for one in _inputs()["build_args"]):
                 args += _named(scalar)
                 keys.append(key)
     if not args:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import groupby, product
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.agents import evident
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.held_flags import Held, Uses, holding, shell_use
+from dockerfix.globs import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -136,7 +136,7 @@ class Pipeline:
                     continue
                 pattern = local.lstrip("/")
                 if "*" in pattern:
-                    yield from (p for p in self.workspace.files() if fnmatchcase(p, pattern))
+                    yield from (p for p in self.workspace.files() if fits(p, pattern))
                 else:
                     yield pattern
 

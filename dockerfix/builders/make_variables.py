@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.formats.make import Assignment, Makefile, Reference, read, references
 from dockerfix.formats.make_text import Inline, Known
+from dockerfix.globs import fits
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Family(NamedTuple):
 def is_makefile(path: str) -> bool:
     name = path.rpartition("/")[2]
     return name in ("Makefile", "makefile", "GNUmakefile") or any(
-        fnmatchcase(name, one) for one in ("Makefile.*", "*.mk", "*.mak", "*.make", "*.makefile")
+        fits(name, one) for one in ("Makefile.*", "*.mk", "*.mak", "*.make", "*.makefile")
     )
 
 
@@ -108,7 +108,7 @@ def _included(name: bytes, file: Makefile, folder: str, workspace: Workspace) ->
     wanted = text.decode("utf-8", "surrogateescape")
     if "*" in wanted:
         pattern = posixpath.normpath(posixpath.join(folder, wanted))
-        return [path for path in workspace.files() if fnmatchcase(path, pattern)]
+        return [path for path in workspace.files() if fits(path, pattern)]
     for base in (folder, posixpath.dirname(file.source.path)):
         path = posixpath.normpath(posixpath.join(base, wanted))
         if not path.startswith("../") and workspace.exists(path):
@@ -294,6 +294,6 @@ def _survives_the_shell(one: Definition) -> bool:
 
 def _fits(target: str, patterns: Iterable[str]) -> bool:
     return any(
-        target == pattern or ("%" in pattern and fnmatchcase(target, pattern.replace("%", "*")))
+        target == pattern or ("%" in pattern and fits(target, pattern.replace("%", "*")))
         for pattern in patterns
     )

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase, translate
+from fnmatch import translate
 from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
+from dockerfix.globs import fits
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -104,8 +105,8 @@ def mentions(
 def matches(path: str, pattern: str) -> bool:
     """Whether a glob of the table matches: the whole path (or its tail) if it has a slash."""
     if "/" in pattern:
-        return fnmatchcase(path, pattern) or fnmatchcase(path, "*/" + pattern)
-    return fnmatchcase(path.rpartition("/")[2], pattern)
+        return fits(path, pattern) or fits(path, "*/" + pattern)
+    return fits(path.rpartition("/")[2], pattern)
 
 
 @cache
@@ -271,7 +272,7 @@ def _yaml_passes(holder: Holder, data: bytes, at: int) -> bool:
 
 def _wanted(holder: Holder, keys: list[str]) -> bool:
     return any(
-        any(fnmatchcase(key.lower(), one.lower()) for one in holder.keys)
+        any(fits(key.lower(), one.lower()) for one in holder.keys)
         and (not holder.below or holder.below in keys[index + 1 :])
         for index, key in enumerate(keys)
     )

@@ -176,9 +176,7 @@ class Snapshot:
             return False
         if swept_secrets(self.workspace):
             return True
-        return any(
-            self._writes_secrets(call.path) for call in self.calls if path in call.dockerfiles
-        )
+        return any(self._writes_secrets(call.path) for call in self.building(path))
 
     def _writes_secrets(self, path: str) -> bool:
         from dockerfix.model.file_secrets import swept_in
@@ -220,7 +218,7 @@ class Snapshot:
         if path not in self._models:
             tree = self.dockerfile(path)
             assert tree is not None, path
-            targets = {call.target for call in self.calls if path in call.dockerfiles}
+            targets = {call.target for call in self.building(path)}
             self._models[path] = build(tree, frozenset(targets or {None}))
         return self._models[path]
 
@@ -281,6 +279,18 @@ class Snapshot:
         """Every build call of the root, linked to the Dockerfiles that it builds."""
         return tuple(one for one in self._found if not one.documentation)
 
+    def building(self, path: str) -> tuple[BuildCall, ...]:
+        """The calls that build a Dockerfile."""
+        return tuple(self._calls_of.get(path, ()))
+
+    @cached_property
+    def _calls_of(self) -> dict[str, list[BuildCall]]:
+        found: dict[str, list[BuildCall]] = {}
+        for call in self.calls:
+            for path in dict.fromkeys(call.dockerfiles):
+                found.setdefault(path, []).append(call)
+        return found
+
     @cached_property
     def documents(self) -> tuple[BuildCall, ...]:
         """Commands that files only show, linked likewise."""
@@ -329,7 +339,7 @@ class Snapshot:
                 path=path,
                 dockerfile=tree,
                 model=self.model(path),
-                calls=tuple(call for call in self.calls if path in call.dockerfiles),
+                calls=self.building(path),
                 all_calls=self.calls,
                 documents=tuple(one for one in self.documents if path in one.dockerfiles),
                 dockerfiles=Trees(self.dockerfile_paths, self.dockerfile),
@@ -365,7 +375,7 @@ class Trees(Mapping[str, "Dockerfile"]):
     """Dockerfiles by path, parsed when asked for; one that cannot be read is not in it."""
 
     def __init__(self, paths: Iterable[str], parse: Callable[[str], Dockerfile | None]) -> None:
-        self._paths = tuple(paths)
+        self._paths = dict.fromkeys(paths)
         self._parse = parse
 
     def __getitem__(self, path: str) -> Dockerfile:

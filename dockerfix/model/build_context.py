@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from dockerfix.globs import fits
 from dockerfix.model.dockerignore import Dockerignore
 from dockerfix.model.expand import ExpansionError, expand, variables
 from dockerfix.model.tools import table
@@ -355,7 +355,7 @@ def _config_files(workspace: Workspace) -> tuple[str, ...]:
         path
         for path in (*workspace.files(), *workspace.ignored_files())
         if (base := path.rpartition("/")[2]) in plain
-        or any(fnmatchcase(base, glob) or fnmatchcase(path, f"*{glob}") for glob in globs)
+        or any(fits(base, glob) or fits(path, f"*{glob}") for glob in globs)
     )
 
 
@@ -402,6 +402,6 @@ def segments_match(pattern: str, path: str) -> int:
     wanted, given = pattern.split("/"), path.split("/")
     if len(wanted) > len(given):
         return 0
-    if all(fnmatchcase(one, glob) for glob, one in zip(wanted, given, strict=False)):
+    if all(fits(one, glob) for glob, one in zip(wanted, given, strict=False)):
         return len(wanted)
     return 0

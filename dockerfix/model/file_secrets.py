@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dockerfix.globs import fits
 from dockerfix.model.secrets import classify
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _row(path: str) -> Mapping[str, Any] | None:
     tail = "/".join(path.lower().rsplit("/", 2)[-2:])
     base = tail.rpartition("/")[2]
     for row in rows()["kind"]:
-        if any(fnmatchcase(tail if "/" in glob else base, glob) for glob in row["globs"]):
+        if any(fits(tail if "/" in glob else base, glob) for glob in row["globs"]):
             found: Mapping[str, Any] = row
             return found
     return None

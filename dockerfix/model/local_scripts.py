@@ -9,9 +9,9 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dockerfix.globs import fits
 from dockerfix.model.tools import started, table, text_of
 from dockerfix.projection import Projection
 from dockerfix.shell import Script, read
@@ -90,7 +90,7 @@ def _named(one: Started, command: Command) -> Iterator[tuple[str, bool | None]]:
     (None: its first line decides)."""
     if one.name is None or one.bare_environment:
         return
-    if one.name in SHELLS | SOURCING or any(fnmatchcase(one.name, glob) for glob in OTHERS):
+    if one.name in SHELLS | SOURCING or any(fits(one.name, glob) for glob in OTHERS):
         shell = one.name in SHELLS | SOURCING
         word = _file_word(one.words, shell)
         if word is not None:
@@ -155,7 +155,7 @@ def _changes(text: Script, command: Command, base: str) -> bool:
     named = False
     for word in command.words:
         last = posixpath.basename(text_of(word).strip("\"'"))
-        named = named or last == base or (any(c in last for c in "*?[") and fnmatchcase(base, last))
+        named = named or last == base or (any(c in last for c in "*?[") and fits(base, last))
     if not named or not command.words:
         return False
     for one in started(command):
@@ -165,7 +165,7 @@ def _changes(text: Script, command: Command, base: str) -> bool:
             continue
         if posixpath.basename(one.path) == base or one.name in SHELLS | SOURCING:
             continue
-        if any(fnmatchcase(one.name, glob) for glob in OTHERS):
+        if any(fits(one.name, glob) for glob in OTHERS):
             continue
         return True
     return False

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+
+from dockerfix.globs import fits
 
 _VARIABLE = re.compile(r"\$\w+|\$\{[^}]*\}")
 _WORD = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+")
@@ -196,12 +197,12 @@ def judge(name: str, overrides: Overrides | None = None) -> Name:
     if overrides is not None:
         for globs, stance in ((overrides.secret, "secret"), (overrides.not_secret, "no")):
             for glob in globs:
-                if fnmatchcase(upper, glob.upper()):
+                if fits(upper, glob.upper()):
                     says = f"the project's configuration says so ({glob})"
                     kind = "secret" if stance == "secret" else ""
                     return Name(stance, kind, "strong", 1.0, says, fixed=True)
     for row in table().names:
-        if any(fnmatchcase(upper, glob) for glob in row["globs"]):
+        if any(fits(upper, glob) for glob in row["globs"]):
             stance = {"not-secret": "no"}.get(row["verdict"], row["verdict"])
             kind = row.get("kind", "")
             score = 0.9 if stance == "secret" else 0.0
@@ -286,14 +287,15 @@ class SecretFile:
     sure: bool
 
 
+@lru_cache(maxsize=4096)
 def secret_file(path: str) -> SecretFile | None:
     """What the name of a file in the build context says, None if nothing. Globs see the last
     component in lower case, those with a `/` the last two; a variable in it (`$ID_RSA_FILE`) is read as text."""
     plain = re.sub(r"[${}\"'*?]", "", path.lower().rstrip("/"))
     base, tail = plain.rsplit("/", 1)[-1], "/".join(plain.rsplit("/", 2)[-2:])
     for row in table().files:
-        if any(
-            fnmatchcase(tail if "/" in glob else base, glob) for glob in row["globs"]
-        ) and not any(fnmatchcase(base, glob) for glob in row.get("except", ())):
+        if any(fits(tail if "/" in glob else base, glob) for glob in row["globs"]) and not any(
+            fits(base, glob) for glob in row.get("except", ())
+        ):
             return SecretFile(row["kind"], bool(row["sure"]))
     return None

@@ -11,10 +11,10 @@ import posixpath
 import re
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from dockerfix.globs import fits
 from dockerfix.model.tools import started, text_of
 from dockerfix.source import Span
 
@@ -357,7 +357,7 @@ def in_place(command: Command) -> bool:
     one = started(command)[0]
     globs = rows()["in_place"].get(one.name)
     return globs is not None and any(
-        fnmatchcase(word, glob) for word in one.words for glob in globs.split("|")
+        fits(word, glob) for word in one.words for glob in globs.split("|")
     )
 
 

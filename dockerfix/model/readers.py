@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.globs import fits
 from dockerfix.model.tools import Started, Sub, Tool, started, table, text_of
 from dockerfix.shell import Command, Part, Script, Use
 
@@ -248,7 +248,7 @@ def _own(
     for path, data in (files or {}).items():
         base = path.rpartition("/")[2]
         if any(
-            fnmatchcase(path, glob) or fnmatchcase(base, glob) or fnmatchcase(path, f"*/{glob}")
+            fits(path, glob) or fits(base, glob) or fits(path, f"*/{glob}")
             for glob in tool.own_config
         ) and (name in names_in_config(data)):
             return f"reads {path}, which names ${{{name}}}"
@@ -273,7 +273,7 @@ def _mentioned(one: Started, name: str) -> bool:
 def _harmless(one: Started) -> bool:
     """Whether a sourced script only sets paths."""
     path = (one.words[0] if one.words else "").strip("\"'")
-    return any(fnmatchcase(path, glob) for glob in table().harmless)
+    return any(fits(path, glob) for glob in table().harmless)
 
 
 def _is_that_tool(one: Started, tool: Tool) -> bool:
@@ -361,7 +361,7 @@ def _in_order(words: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
     for one in wanted:
         globs = one.split("|")
         while at < len(words) and not any(
-            fnmatchcase(words[at].lower().strip("\"'"), glob.lower()) for glob in globs
+            fits(words[at].lower().strip("\"'"), glob.lower()) for glob in globs
         ):
             at += 1
         if at == len(words):

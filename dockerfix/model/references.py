@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dockerfix.globs import fits
 from dockerfix.model.tools import started, table
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def in_file(path: str) -> Reference | None:
     """What stands for a value in a file of this name."""
     base = path.rstrip("/").rpartition("/")[2].lower()
     for row in rows()["file"]:
-        if any(fnmatchcase(base, glob) for glob in row["globs"]):
+        if any(fits(base, glob) for glob in row["globs"]):
             return _reference(row)
     return None
 
@@ -90,7 +90,7 @@ def _reference(row: Mapping[str, Any]) -> Reference:
 def _in_order(words: tuple[str, ...], wanted: list[str]) -> bool:
     said = [word.lower() for word in words if not word.startswith("-")]
     return len(said) >= len(wanted) and all(
-        any(fnmatchcase(word, glob) for glob in one.split("|"))
+        any(fits(word, glob) for glob in one.split("|"))
         for word, one in zip(said, wanted, strict=False)
     )
 
@@ -145,7 +145,7 @@ def _setting(row: Mapping[str, Any], command: Command, fed: Word | None) -> Sett
             places[option] = value
     texts = [(word.literal or "").lower() for word in said]
     if len(said) != len(row["words"]) or not all(
-        any(fnmatchcase(text, glob) for glob in wanted.split("|"))
+        any(fits(text, glob) for glob in wanted.split("|"))
         for text, wanted in zip(texts, row["words"], strict=True)
     ):
         return None
@@ -173,7 +173,7 @@ def read_by(path: str) -> tuple[str, ...]:
     """Who reads a file of credentials of this name, as patterns for `starts`; empty if unknown."""
     base = path.rpartition("/")[2].lower()
     for row in rows()["kept"]:
-        if any(fnmatchcase(path if "/" in glob else base, glob) for glob in row["globs"]):
+        if any(fits(path if "/" in glob else base, glob) for glob in row["globs"]):
             return tuple(row["reads"])
     return ()
 
@@ -183,7 +183,7 @@ def starts(one: Started, patterns: Iterable[str]) -> bool:
     `!` one that must not be there."""
     for pattern in patterns:
         program, *wanted = pattern.split()
-        if one.name is not None and fnmatchcase(one.name, program):
+        if one.name is not None and fits(one.name, program):
             rest = iter(one.words)
             if all(
                 not any(_any(word, glob[1:]) for word in one.words)
@@ -199,11 +199,11 @@ def opens(one: Started) -> bool:
     """Whether a program may start any other, which is not seen."""
     if one.name is None or table().tool(one.name) is None:
         return True
-    return any(fnmatchcase(one.name, glob) for glob in rows()["openers"]["names"])
+    return any(fits(one.name, glob) for glob in rows()["openers"]["names"])
 
 
 def _any(word: str, globs: str) -> bool:
-    return any(fnmatchcase(word, glob) for glob in globs.split("|"))
+    return any(fits(word, glob) for glob in globs.split("|"))
 
 
 def _spelled(key: str, how: str) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dockerfix.globs import fits
 from dockerfix.shell import read
 from dockerfix.syntax.nodes import Entrypoint
 
@@ -160,7 +160,7 @@ def _image(stage: Stage, name: str) -> dict[str, Any] | None:
     image = stage.chain[-1].base or stage.chain[-1].image or ""
     base = image.rpartition("/")[2].partition("@")[0].partition(":")[0].lower()
     for row in _rows()["image"]:
-        if base in row["names"] and any(fnmatchcase(name, glob) for glob in row["variables"]):
+        if base in row["names"] and any(fits(name, glob) for glob in row["variables"]):
             return dict(row)
     return None
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from dockerfix.globs import fits
 from dockerfix.model.outputs import Flow, Setting, flows, in_place, rows, spelled
 from dockerfix.model.readers import persists
 from dockerfix.model.tools import started
@@ -91,8 +91,8 @@ def advice(leak: Leak, name: str) -> str:
     for row in rows()["advice"]:
         if (
             row.get("kind", leak.kind) == leak.kind
-            and fnmatchcase(leak.says, row.get("says", "*"))
-            and any(fnmatchcase(leak.file, glob) for glob in row["file"].split("|"))
+            and fits(leak.says, row.get("says", "*"))
+            and any(fits(leak.file, glob) for glob in row["file"].split("|"))
         ):
             return str(re.sub(r"\bNAME\b", lambda _: name, row["do"]))
     raise AssertionError("the last row of [[advice]] fits every file")
@@ -106,7 +106,7 @@ def covers(gone: str, file: str, *, hidden: bool = False) -> bool:
         return gone == "/"
     pieces, path = one.split("/"), other.split("/")
     return len(path) >= len(pieces) and all(
-        fnmatchcase(had, glob) and (hidden or had[:1] != "." or glob[:1] == ".")
+        fits(had, glob) and (hidden or had[:1] != "." or glob[:1] == ".")
         for glob, had in zip(pieces, path, strict=False)
     )
 
@@ -216,7 +216,7 @@ def _into(
     if path in rows()["shown"]:
         says = f"{_called(started(command)[0].name or '')} prints it"
         yield Leak("log", "the build log", says, flow.script, command.span)
-    if any(fnmatchcase(path, pattern) for pattern in rows()["outside"]):
+    if any(fits(path, pattern) for pattern in rows()["outside"]):
         return
     kind: Kind = "environment-dump" if dump else "file"
     says = f"the value is written to {file}"
@@ -369,7 +369,7 @@ def _takes_out(flow: Flow, command: Command, leak: Leak) -> bool:
     if one.name == "find" and any(word in ("-delete", "rm") for word in one.words):
         base = file.rpartition("/")[2]
         named = [b for a, b in zip(one.words, one.words[1:], strict=False) if a == "-name"]
-        return any(fnmatchcase(base, glob) for glob in named)
+        return any(fits(base, glob) for glob in named)
     if leak.kind not in ("config", "credentials"):
         return False
     given = flow.in_words(command)
@@ -401,6 +401,4 @@ def _ends() -> frozenset[str]:
 
 def _in_order(words: tuple[str, ...], wanted: list[str]) -> bool:
     rest = iter(words)
-    return all(
-        any(fnmatchcase(word, glob) for word in rest for glob in one.split("|")) for one in wanted
-    )
+    return all(any(fits(word, glob) for word in rest for glob in one.split("|")) for one in wanted)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
+
+from dockerfix.globs import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ class Sub:
         if len(said) < len(self.words) or (self.alone and len(said) > len(self.words)):
             return False
         return all(
-            any(fnmatchcase(word, glob) for glob in wanted.split("|"))
+            any(fits(word, glob) for glob in wanted.split("|"))
             for word, wanted in zip(said, self.words, strict=False)
         )
 
@@ -89,7 +90,7 @@ class Tool:
 
     def knows(self, name: str) -> str:
         """The glob by which the tool reads a variable of this name itself, or ''."""
-        return next((glob for glob in self.variables if fnmatchcase(name, glob)), "")
+        return next((glob for glob in self.variables if fits(name, glob)), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class Table:
         if found := self.by_name.get(name):
             return found
         for pattern, tool in self.by_name.items():
-            if "*" in pattern and fnmatchcase(name, pattern):
+            if "*" in pattern and fits(name, pattern):
                 return tool
         bare = re.sub(r"-?\d+(\.\d+)*$", "", name)
         return self.by_name.get(bare) if bare != name else None
@@ -213,7 +214,7 @@ def _tool(row: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]) -> Tool
 
 
 def _named(name: str, names: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in names)
+    return any(fits(name, glob) for glob in names)
 
 
 @dataclass(frozen=True, slots=True)

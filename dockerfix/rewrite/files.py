@@ -11,6 +11,7 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from dockerfix.builders.link import working_folder
 from dockerfix.finding import Refusal
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
     from dockerfix.source import Span
 
 
+_TAKEN: WeakKeyDictionary[Context, tuple[tuple[CopiedFile, Written | None], ...]] = (
+    WeakKeyDictionary()
+)
+
+
 @dataclass(slots=True)
 class Move:
     """What moves one file: operations, the RUNs that get it (with the Dockerfile of each), or why
@@ -51,6 +57,13 @@ class Move:
 
 def taken(context: Context) -> tuple[tuple[CopiedFile, Written | None], ...]:
     """The secret files that the Dockerfile takes, with what a caller writes into them."""
+    found = _TAKEN.get(context)
+    if found is None:
+        found = _TAKEN[context] = _taken(context)
+    return found
+
+
+def _taken(context: Context) -> tuple[tuple[CopiedFile, Written | None], ...]:
     written: Mapping[str, Written] = written_files(context)
     says = {
         path: f"{one.variable or 'a secret'}, which {one.caller} writes into it"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dockerfix.globs import fits
 from dockerfix.model.tools import Started, started, table, text_of
 from dockerfix.source import Span
 
@@ -198,7 +198,7 @@ def _begins(words: tuple[str, ...], wanted: list[str]) -> bool:
     if len(words) < len(wanted):
         return False
     return all(
-        any(fnmatchcase(word, glob) for glob in globs.split("|"))
+        any(fits(word, glob) for glob in globs.split("|"))
         for word, globs in zip(words, wanted, strict=False)
     )
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from dockerfix.globs import fits
 from dockerfix.model.run_taint import setting_of
 from dockerfix.rewrite.key_commands import (
     Network,
@@ -414,13 +414,13 @@ class _Reader:
             return True
         base = posixpath.basename(path)
         return base[:1] not in ("*", "?", "") and any(
-            fnmatchcase(one, path) for one in self.found.files if "*" in base
+            fits(one, path) for one in self.found.files if "*" in base
         )
 
     def covers(self, word: Word) -> bool:
         path = self.path(word)
         return path is not None and any(
-            one.startswith(f"{path}/") or fnmatchcase(one, path) for one in self.found.files
+            one.startswith(f"{path}/") or fits(one, path) for one in self.found.files
         )
 
     def path(self, word: Word) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import TYPE_CHECKING
 
+from dockerfix.globs import fits
 from dockerfix.shell import words
 from dockerfix.source import Span
 
@@ -151,15 +152,13 @@ def _default_of(text: bytes, variable: Variable, foreign: Foreign | None) -> Val
 
 
 def _trim(value: bytes, operator: str, pattern: bytes) -> bytes | None:
-    from fnmatch import fnmatchcase
-
     if any(byte in pattern for byte in b"[\\"):
         return None
     size = len(value)
     cuts = range(size + 1) if operator in ("#", "%%") else range(size, -1, -1)
     for cut in cuts:
         piece = value[:cut] if operator[0] == "#" else value[cut:]
-        if fnmatchcase(piece.decode("latin-1"), pattern.decode("latin-1")):
+        if fits(piece.decode("latin-1"), pattern.decode("latin-1")):
             return value[cut:] if operator[0] == "#" else value[:cut]
     return value
 

@@ -68,6 +68,7 @@ class Workspace:
         self._cache: dict[str, bytes] = {}
         self._embedded: dict[str, bytes] = {}
         self._listing: _Listing | None = None
+        self._folders_inside: dict[str, bool] = {}
 
     def __repr__(self) -> str:
         return f"Workspace({self.root!r}, {len(self._overlay)} overlaid)"
@@ -117,14 +118,24 @@ class Workspace:
         """Whether `path`, with every symlink followed, lies in the root."""
         return self.relative(os.path.realpath(self.absolute(path))) is not None
 
+    def _within(self, path: str) -> bool:
+        """`inside`, with the folders that were asked for once remembered."""
+        folder, _, name = path.rpartition("/")
+        if name in ("", ".", "..") or os.path.islink(self.absolute(path)):
+            return self.inside(path)
+        found = self._folders_inside.get(folder)
+        if found is None:
+            found = self._folders_inside[folder] = self.inside(folder)
+        return found
+
     def exists(self, path: str) -> bool:
         """Whether `path` is a file that could be read (a folder is not)."""
         if path in self._overlay or path in self._embedded:
             return True
-        return self.inside(path) and os.path.isfile(self.absolute(path))
+        return os.path.isfile(self.absolute(path)) and self._within(path)
 
     def is_folder(self, path: str) -> bool:
-        return self.inside(path) and os.path.isdir(self.absolute(path))
+        return os.path.isdir(self.absolute(path)) and self._within(path)
 
     def read(self, path: str) -> bytes:
         """The bytes of a file, read from disk once. Raises Unreadable with what to do."""
@@ -148,7 +159,7 @@ class Workspace:
             return known[:size]
         # What the walk found is a file of the root itself; to resolve each path again costs most.
         listed = self._listing is not None and path in self._listing.known
-        if not listed and not self.inside(path):
+        if not listed and not self._within(path):
             return b""
         try:
             with open(self.absolute(path), "rb") as file:
@@ -158,7 +169,7 @@ class Workspace:
 
     def _load(self, path: str) -> bytes:
         name = self.absolute(path)
-        if not self.inside(path):
+        if not self._within(path):
             raise Unreadable(
                 path,
                 f"it leads to {os.path.realpath(name)}, outside the root {self.root}",

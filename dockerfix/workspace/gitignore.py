@@ -24,6 +24,7 @@ class Ignore:
     def __init__(self, root: str) -> None:
         self.root = root
         self._rules: dict[str, tuple[Rule, ...]] = {}
+        self._holding: dict[str, tuple[tuple[int, tuple[Rule, ...]], ...]] = {}
         self._above: list[tuple[str, str]] = []
         self._exclude: tuple[Rule, ...] = ()
         self._work_tree_prefix = ""
@@ -39,9 +40,8 @@ class Ignore:
 
     def matches(self, path: str, *, folder: bool) -> bool:
         """Whether the last rule that speaks of `path` itself ignores it."""
-        parts = path.split("/")
-        for depth in range(len(parts) - 1, -1, -1):
-            said = _last(self._of("/".join(parts[:depth])), "/".join(parts[depth:]), folder)
+        for start, rules in self._beside(path.rpartition("/")[0]):
+            said = _last(rules, path[start:], folder)
             if said is not None:
                 return said
         for above, prefix in self._above:
@@ -49,6 +49,18 @@ class Ignore:
             if said is not None:
                 return said
         return bool(_last(self._exclude, self._work_tree_prefix + path, folder))
+
+    def _beside(self, folder: str) -> tuple[tuple[int, tuple[Rule, ...]], ...]:
+        """The rules that hold in `folder`, its own first, with the length of what they leave out of
+        a path. A folder without a `.gitignore` adds none."""
+        found = self._holding.get(folder)
+        if found is None:
+            own = self._of(folder)
+            found = self._beside(folder.rpartition("/")[0]) if folder else ()
+            if own:
+                found = ((len(folder) + 1 if folder else 0, own), *found)
+            self._holding[folder] = found
+        return found
 
     def _of(self, folder: str) -> tuple[Rule, ...]:
         found = self._rules.get(folder)
