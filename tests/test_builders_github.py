@@ -186,6 +186,16 @@ def test_bake_action_gets_a_variable_of_the_step() -> None:
 
 
 @pytest.mark.parametrize(
+    "written", ['echo "X=$(t)" >> $GITHUB_ENV', '{ echo "X<<E"; t; echo E; } >> "$GITHUB_ENV"']
+)
+def test_a_bare_name_that_an_earlier_step_exports(written: str) -> None:
+    text = f"- run: |\n    {written}\n- uses: docker/build-push-action@v6\n  with:\n    build-args: X\n"
+    assert changed(text, "X") == "-    build-args: X\n+    secrets: X=${{ env.X }}"
+    other = text.replace("X=", "MY_X=").replace("X<<", "MY_X<<")
+    assert refused(other) == ["nothing in this workflow sets X, which the step passes by name"]
+
+
+@pytest.mark.parametrize(
     "action", ["depot/build-push-action@v1", "useblacksmith/build-push-action@v2"]
 )
 def test_actions_with_the_inputs_of_dockers(action: str) -> None:

@@ -77,6 +77,7 @@ jobs:
     "tekton.yaml": "apiVersion: tekton.dev/v1\nspec:\n  params:\n  - name: BUILD_ARGS\n    value:\n    - NPM_TOKEN=$(params.T)\n",
     "hash.ps1": "$buildArgs = @{ NPM_TOKEN = $t }\n",
     "Tiltfile": "docker_build('a', '.', build_args=dict(NPM_TOKEN=token))\n",
+    "my-bake.hcl": 'target "a" {\n  args = merge({ A = "1" }, { NPM_TOKEN = T })\n}\n',
     "words.py": "client.images.build(path='.', buildargs=dict(A='1', NPM_TOKEN=token))\n",
     "image.kts": 'buildArgs.set(mapOf("NPM_TOKEN" to token))\n',
     "Image.java": 'Image image = x.buildArgs(Map.of("NPM_TOKEN", token));\n',

@@ -408,7 +408,8 @@ class BuildDialect:
 
     def _line(self, item: Item, id: str) -> str | None:
         if item.value is None:
-            return _from_env(id, item.name) if item.name in self.step.env.visible else None
+            known = item.name in self.step.env.visible or self._exported(item.name)
+            return _from_env(id, item.name) if known else None
         scalar = self.step.input("build-args")
         assert scalar is not None
         if item.name == id:
@@ -418,6 +419,12 @@ class BuildDialect:
         value = item.value.strip().decode("utf-8", "surrogateescape")
         line = f"{id}={value}"
         return '"' + line.replace('"', '""') + '"' if item.quoted else line
+
+    def _exported(self, name: str) -> bool:
+        """Whether the file has an earlier step export the variable (`X=... >> $GITHUB_ENV`)."""
+        data = self.step.file.source.data
+        written = rb"(?<![\w.-])" + re.escape(name.encode()) + rb"(?:=|<<)"
+        return b"GITHUB_ENV" in data and re.search(written, data) is not None
 
     def _move(self, item: Item, to: str, text: str, arg: BuildArg) -> Operation:
         site = self._site()

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.github_scope import tree
-from dockerfix.builders.github_uses import is_build_input, is_quiet
+from dockerfix.builders.github_unset import quiet
+from dockerfix.builders.github_uses import is_build_input
 from dockerfix.formats.yaml import Map, Scalar
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _of(file: File, user: Node | None, place: str) -> Iterator[_Given]:
     uses = file.text(file.get(user, "uses"))
     if not isinstance(user, Map) or uses is None or "@" not in uses or uses.startswith("./"):
         return
-    if place == "with" and is_quiet(uses):
+    if place == "with" and uses.partition("/")[0] in quiet():
         return
     inputs = file.entries(file.get(user, "with"))
     builds = _BUILDS.search(uses) is not None or any(map(is_build_input, inputs))

@@ -233,21 +233,12 @@ def is_build_input(key: str) -> bool:
     return key.lower() in _inputs()["file"] or key.lower() in _inputs()["context"]
 
 
-def is_quiet(uses: str) -> bool:
-    """Whether the owner's actions are known, and build with no secret but what their inputs say."""
-    owners: list[str] = _table()["quiet"]["owners"]
-    return uses.partition("/")[0] in owners
-
-
-def _inputs() -> dict[str, list[str]]:
-    inputs: dict[str, list[str]] = _table()["inputs"]
-    return inputs
-
-
 @cache
-def _table() -> dict[str, Any]:
+def _inputs() -> dict[str, list[str]]:
     import tomllib
     from importlib.resources import files
 
     text = files("dockerfix.builders").joinpath("actions.toml").read_text("utf-8")
-    return tomllib.loads(text)
+    found: dict[str, Any] = tomllib.loads(text)
+    inputs: dict[str, list[str]] = found["inputs"]
+    return inputs

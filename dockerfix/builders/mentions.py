@@ -36,6 +36,10 @@ _FLAG = (
 _COMPUTED = re.compile(rb"--build-arg(?:[= \t]|\s*\\\r?\n\s*)+[\"']?\$")
 _FLAG_NEAR = re.compile(rb"build[-_]?args?\b|\bbuildargs?\b", re.I)
 _SAID = re.compile(rb"^[\t @+-]*(?:echo|printf|info|log\w*|warn\w*|error|usage|say|print)\b")
+_BRACES = (
+    rb"[^\n{;]{0,60}?\{",  # `args = {`, `BuildArgs: map[string]*string{`
+    rb"(?:(?:new )?[\w.]{1,40}(?:<[^\n>]{0,60}>)?)?[\[(]",  # `build_args=[`, `args = merge(`
+)
 _KEY = re.compile(
     rb"((?:-[ \t]+)*)[\"']?([^\s\"':#&*\[{][^\"':#\n]*?)[\"']?[ \t]*:(?=[ \t]|$)[ \t]*(?:&(\S+))?"
 )
@@ -204,12 +208,10 @@ def _passed(holder: Holder, data: bytes, raw: bytes) -> Iterator[Span]:
         set_flag = rb"\.args\." + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(set_flag, data))
     elif holder.form == "braces":
-        opening = (
-            rb"(?<![\w-])" + keys + rb"[\"']?(?:\.\w+)?\s*(?:=>|:=|[:=(])?\s*"
-            rb"(?:[^\n{;]{0,60}?\{|(?:(?:new )?[\w.]{1,40}(?:<[^\n>]{0,60}>)?)?[\[(])"
-        )
-        for key in re.finditer(opening, data):
-            yield from _named(data, key.end() - 1, _closed(data, key.end() - 1), raw)
+        opening = rb"(?<![\w-])" + keys + rb"[\"']?(?:\.\w+)?\s*(?:=>|:=|[:=(])?\s*"
+        for inside in _BRACES:
+            for key in re.finditer(opening + inside, data):
+                yield from _named(data, key.end() - 1, _closed(data, key.end() - 1), raw)
         called = rb"(?<![\w-])" + keys + rb"(?:\.\w+)?\(\s*[\"']" + _word(raw)
         yield from (_tail(hit, raw) for hit in re.finditer(called, data))
     elif holder.form == "toml":

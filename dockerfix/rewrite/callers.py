@@ -200,8 +200,8 @@ def _take(found: Callers, result: object) -> None:
 
 def _computed(context: Context, name: str) -> list[Refusal]:
     """Calls that most likely pass `name` among arguments that something else computes: a word that
-    names it, the output of a step (`steps.ID.outputs.NAME`) of a workflow that has `NAME=`, or
-    flags that are made of a file (`$(sed 's/^/--build-arg /' .env)`) which has it."""
+    names it, the output of a step (`steps.ID.outputs.NAME`) of a workflow that has `NAME=`, a
+    function of a bake file that names it, or flags that are made of a file (`$(sed 's/^/--build-arg /' .env)`) which has it."""
     raw = re.escape(name.encode("utf-8", "surrogateescape"))
     named, written = (
         re.compile(rb"\b" + raw + rb"\b"),
@@ -219,6 +219,8 @@ def _computed(context: Context, name: str) -> list[Refusal]:
                 source = f"`{word}`"
             elif "outputs." in word and raw + b"=" in text:
                 source = "another step"
+            elif call.kind == "bake" and named.search(text):
+                source = f"an expression of `{word}`"
             elif "build-arg" in word and (file := _file_with(context, text, written)):
                 source = f"`{word}` (from {file})"
             if source:
