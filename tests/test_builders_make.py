@@ -69,6 +69,14 @@ def changed(before: str, after: str) -> list[str]:
 # -- what it looks like ---------------------------------------------------------
 
 ROWS = {
+    "an argument of $(if), in a variable": (
+        "F := --pull $(if $(X),--build-arg X=$(X),)\nb:\n\tdocker build $(F) .\n",
+        ["F := --pull $(if $(X),--secret id=X,)"],
+    ),
+    "an argument of $(if), in the recipe": (
+        'T = $(X)\nb:\n\tdocker build $(if $(T),--build-arg X="$(T)") --pull .\n',
+        ['\tX="$(T)" docker build $(if $(T),--secret id=X) --pull .'],
+    ),
     "make reference, not assigned": (
         "b:\n\tdocker build --build-arg X=$(X) .\n",
         ["\tdocker build --secret id=X,env=X ."],
@@ -317,6 +325,7 @@ def test_a_dead_flag_goes(before: str, after: str, tmp_path: Path) -> None:
     [
         "A = --build-arg X=$(X)\nb:\n\tdocker build $(A) .\nc:\n\t./image.py $(A)\n",
         "A := --build-arg X=$(X)\nX = late\nb:\n\tdocker build $(A) .\n",
+        "b:\n\tdocker build $(if $(T),--build-arg X=$(X)) .\n",
         "b:\n\tDOCKER_BUILDKIT=0 docker build --build-arg X=$(X) .\n",
     ],
 )
@@ -433,6 +442,8 @@ def value_given(argv: list[str], environment: dict[str, str]) -> str | None:
         if flag == "--build-arg" and value.startswith("X="):
             return value[2:]
         if flag == "--build-arg" and value == "X":
+            return environment["X"]
+        if flag == "--secret" and value == "id=X":
             return environment["X"]
         if flag == "--secret" and value.startswith("id=X,env="):
             return environment[value.removeprefix("id=X,env=")]

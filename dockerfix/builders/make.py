@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.command_line import mentions_build
-from dockerfix.builders.make_variables import Family, Variables, family, is_makefile
+from dockerfix.builders.make_conditions import tested, without_commas
+from dockerfix.builders.make_variables import (
+    Family,
+    Variables,
+    family,
+    is_makefile,
+    split,
+)
 from dockerfix.builders.shell_ssh import key_file
 from dockerfix.edits import Edit, Operation
 from dockerfix.finding import Refusal
@@ -110,7 +117,7 @@ def _may_hold_flags(text: RecipeText, words: Iterable[str]) -> Iterator[str]:
         raw = text.encode(word.encode("utf-8", "surrogateescape"))
         found = next(references(raw, Span(0, len(raw))), None)
         if found is not None and found.span == Span(0, len(raw)):
-            pieces = _split(raw[found.arguments.start : found.arguments.end])
+            pieces = [raw[one.start : one.end] for one in split(raw, found.arguments)]
             plain = b"build-arg" not in raw and b"secret" not in raw
             if plain and found.function == "if" and not any(b"$" in one for one in pieces[1:]):
                 continue
@@ -118,17 +125,6 @@ def _may_hold_flags(text: RecipeText, words: Iterable[str]) -> Iterator[str]:
             if plain and flag < len(pieces) and pieces[flag].strip().startswith(b"-"):
                 continue
         yield re.sub(rb"\A\$\$\{(\w+)\}\Z", rb"$(\1)", raw).decode("utf-8", "replace")
-
-
-def _split(arguments: bytes) -> list[bytes]:
-    """The arguments of a function, split at its own commas."""
-    found, start = [], 0
-    inner = [one.span for one in references(arguments, Span(0, len(arguments)))]
-    for hit in re.finditer(b",", arguments):
-        if not any(span.start <= hit.start() < span.end for span in inner):
-            found.append(arguments[start : hit.start()])
-            start = hit.end()
-    return [*found, arguments[start:]]
 
 
 def _readings(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> Iterator[RecipeText]:
@@ -301,11 +297,20 @@ class MakeDialect:
         if arg.value is Value.LITERAL and any(references(source.data, arg.span)):
             arg = replace(arg, value=Value.TEXT)
         held = _definition(self.family, arg.span)
-        if held is not None and held.condition:
+        if (held is not None and held.condition) or tested(
+            source.data, self._around(arg.span), arg.span
+        ):
             arg = replace(arg, always_set=False)
         if arg.value is Value.TEXT and self._tilde(arg):
             arg = replace(arg, doubt="the shell may expand a tilde at the start of the value")
         return arg
+
+    def _around(self, span: Span) -> Span:
+        """The value, or the line of the recipe, that holds it."""
+        held = _definition(self.family, span)
+        if held is not None:
+            return held.value
+        return next((one for one in self.lines if one.contains(span)), span)
 
     def _tilde(self, arg: BuildArg) -> bool:
         """Whether a make variable of the value starts with `~`, which a flag does not expand."""
@@ -419,7 +424,18 @@ class MakeDialect:
         if isinstance(result, Refusal):
             return result
         found: list[Operation] = []
+        variables = {one.member[1] for one in result if one.verb == "set"}  # type: ignore[index]
         for operation in result:
+            data = self.family.main.source.data
+            plain = without_commas(data, operation, self._around, variables)
+            if plain is None:
+                return Refusal(
+                    "a comma would end the argument of $(if) in which the flag stands",
+                    operation.path,
+                    operation.at,
+                    "Write the flag into a variable of its own, and name that in $(if).",
+                )
+            operation = plain
             cuts = operation.value if operation.verb == "remove" else ()
             if not all(self.text.whole(cut.span) for cut in cuts):  # type: ignore[attr-defined]
                 return Refusal(

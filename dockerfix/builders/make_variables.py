@@ -31,6 +31,7 @@ _HERE = re.compile(
     rb"shell dirname \$[({](?:abspath|realpath) \$[({](?:lastword|firstword) \$[({]MAKEFILE_LIST[)}]+|"
     rb"patsubst %/,%,\$[({]dir \$[({](?:abspath|realpath) \$[({](?:lastword|firstword) \$[({]MAKEFILE_LIST[)}]+)[)}]+\Z"
 )
+_FLAGS = re.compile(rb"--(?:build-arg|secret)\b")
 _QUIET = frozenset(b" \t@+-")
 MOST = 8
 
@@ -192,6 +193,9 @@ class Variables:
             return Known(b".")
         if one.function == "call":
             return self._called(one)
+        if one.function == "if":
+            alternative = flags_of(self.data, one)
+            return Inline((alternative,)) if alternative is not None else None
         name = one.name
         if name is None:
             return None
@@ -213,7 +217,7 @@ class Variables:
         after = self.data[one.span.end : one.span.end + 1]
         return (
             before.endswith((b"=", b'="'))
-            and after in (b"", b" ", b"\t", b"\r", b"\n", b'"', b";", b"&", b"|", b")")
+            and after in (b"", b" ", b"\t", b"\r", b"\n", b'"', b";", b"&", b"|", b")", b",")
             and before.count(b"'") == 0
         )
 
@@ -275,6 +279,26 @@ class Variables:
             return False
         glued = data[one.span.end : one.span.end + 1] not in (b" ", b"\t", b"", b"\n")
         return glued or any(set(definition.value) & frozenset(b"@+-") for definition in found)
+
+
+def split(data: bytes, span: Span) -> list[Span]:
+    """The arguments of a function, split at its own commas."""
+    found, start = [], span.start
+    inner = [one.span for one in references(data, span)]
+    for hit in re.compile(rb",").finditer(data, span.start, span.end):
+        if not any(one.start <= hit.start() < one.end for one in inner):
+            found.append(Span(start, hit.start()))
+            start = hit.end()
+    return [*found, Span(start, span.end)]
+
+
+def flags_of(data: bytes, one: Reference) -> Span | None:
+    """Where the flags stand that `$(if $(X),--build-arg X=$(X))` gives, if it may give no others."""
+    pieces = split(data, one.arguments)
+    texts = [data[piece.start : piece.end].strip() for piece in pieces]
+    if len(texts) < 2 or any(texts[2:]) or not _FLAGS.match(texts[1]):
+        return None
+    return pieces[1]
 
 
 def in_value(before: bytes) -> bool:
