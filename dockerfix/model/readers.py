@@ -147,11 +147,25 @@ def _nested_commands(script: Script) -> set[Command]:
 
 def _uses(script: Script | Command, name: str) -> Iterator[Use]:
     if isinstance(script, Command):
+        compares = _compares(script)
         for word in script.words:
-            yield from (use for use in word.uses if use.name == name)
+            yield from (
+                use for use in word.uses if use.name == name and not (compares and use.deferred)
+            )
         return
     for text in _scripts(script):
-        yield from (use for use in text.uses if use.name == name)
+        for use in text.uses:
+            if use.name == name and not (use.deferred and _compared(text, use)):
+                yield use
+
+
+def _compared(script: Script, use: Use) -> bool:
+    return any(_compares(one) and one.span.contains(use.span) for one in script.commands)
+
+
+def _compares(command: Command) -> bool:
+    """Whether `$X` in its words, where the shell leaves it, is text that nobody expands."""
+    return command.name in table().compares
 
 
 def _first_use(script: Script | Command, name: str) -> Use | None:

@@ -378,7 +378,9 @@ def _guards(script: Script, name: str) -> bool:
     """`[ -n "$X" ]`, `test -z $X`, `[ "$X" ]`, `[ "$X" = "" ]`: it is written to do without."""
     for text, command in script.every():
         if command.name in ("[", "[[", "test") and any(
-            use.name == name and any(word.span.contains(use.span) for word in command.words)
+            use.name == name
+            and not use.deferred
+            and any(word.span.contains(use.span) for word in command.words)
             for use in text.uses
         ):
             return True

@@ -113,6 +113,7 @@ class Table:
     wrappers: tuple[Wrapper, ...]
     harmless: tuple[str, ...]
     evaluated: frozenset[str]
+    compares: frozenset[str]
     uses: tuple[UsePattern, ...]
     groups: Mapping[str, tuple[str, ...]]
 
@@ -160,6 +161,7 @@ def table() -> Table:
         ),
         harmless=tuple(data["sourced"]["harmless"]),
         evaluated=frozenset(data["evaluated"]["harmless"]),
+        compares=frozenset(data["compares"]["names"]),
         uses=tuple(
             UsePattern(row["id"], row.get("before", ""), row.get("after", ""))
             for row in data["use"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Safety
 from dockerfix.finding import Finding, Place, Severity
 from dockerfix.model.run_time import file_variable
+from dockerfix.rewrite.candidates import of_itself
 from dockerfix.rewrite.environment import RunTimeSecret, run_time_secrets
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ class RuntimeSecretInEnv:
             f"ENV {one.name} keeps a secret in the image, for every container and for whoever "
             "can pull it (`docker inspect`)"
         )
+        if all(of_itself(context, root) for root in one.roots):
+            severity = Severity.INFO
+            message = f"ENV {one.name} is empty, unless the base image sets it: no ARG takes it"
         if one.default:
             severity = Severity.INFO
             message = f"ENV {one.name} has a default for development, which every container gets"
@@ -77,6 +81,8 @@ def help_for(context: Context, one: RunTimeSecret, short: bool) -> str:
     if one.default:
         return f"let containers set it, and let the program fail without it: no default for {name}"
     gone = f"take {name} out of the ENV and rotate it: pushed images and the git history keep it"
+    if all(of_itself(context, root) for root in one.roots):
+        gone = f"take {name} out of the ENV: nothing gives it a value"
     if short:
         return (
             f"{gone}; give it when the container starts: docker run `-e`, compose `environment`, "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockerfix.edits import Safety
 from dockerfix.finding import Finding, Place, Severity
-from dockerfix.rewrite.candidates import Candidate, environment, literal
+from dockerfix.rewrite.candidates import Candidate, environment, literal, unset
 from dockerfix.rewrite.environment import for_containers
 from dockerfix.rewrite.migration import migrate
 from dockerfix.rewrite.mounts import beside
@@ -33,6 +34,25 @@ class SecretInEnv:
                 yield self.several_values(context, candidate, others)
             else:
                 yield migrate(context, candidate, self.name, written_roots)
+        for candidate in unset(context):
+            yield self.never_set(context, candidate)
+
+    def never_set(self, context: Context, candidate: Candidate) -> Finding:
+        """What the callers pass arrives nowhere; as a secret it does, and the image keeps nothing."""
+        name = candidate.name
+        found = migrate(context, candidate, self.name, unset_roots)
+        fix = replace(found.fix, safety=Safety.UNSAFE) if found.fix is not None else None
+        does = "remove the ENV, and mount the secret for the RUNs that read it, which this fix does"
+        return replace(
+            found,
+            message=f"ENV {name} is empty, and the build argument {name} arrives nowhere: no ARG "
+            "takes it",
+            reason="without `ARG` BuildKit ignores the argument, unless the base image has an ONBUILD "
+            "ARG for it; with it the value would be in the image",
+            help=f"{does}: they have a value now that they had not" if fix else found.help,
+            safety=Safety.UNSAFE if fix is not None else found.safety,
+            fix=fix,
+        )
 
     def several_values(
         self, context: Context, candidate: Candidate, others: tuple[Place, ...]
@@ -64,6 +84,10 @@ def other_values(context: Context, candidate: Candidate) -> Iterator[Place]:
     given = beside(context, candidate.name)
     if given is not None:
         yield Place(context.path, given.span, "a mount gives another value")
+
+
+def unset_roots(context: Context, name: str) -> tuple[Binding, ...]:
+    return next((one.roots for one in unset(context) if one.name == name), ())
 
 
 def written_roots(context: Context, name: str) -> tuple[Binding, ...]:

@@ -153,6 +153,35 @@ def environment(context: Context) -> Iterator[Candidate]:
             yield Candidate(name, tuple(written), verdict, Origin.LITERAL)
 
 
+def unset(context: Context) -> Iterator[Candidate]:
+    """Secrets that `ENV X=$X` would keep if an ARG took the build argument that callers pass: without
+    one the value is empty."""
+    by_name: dict[str, list[Binding]] = {}
+    for binding in context.model.bindings:
+        if binding.kind == "env" and binding.onbuild is None and of_itself(context, binding):
+            by_name.setdefault(binding.name, []).append(binding)
+    for name, roots in by_name.items():
+        given = any(call.passes(name) and not call.documentation for call in context.calls)
+        alone = len(roots) == len(context.model.bindings_of(name))
+        verdict = classify(name, uses=_uses(context, name, tuple(roots)))
+        if given and alone and verdict.secret:
+            yield Candidate(name, tuple(roots), verdict, Origin.CALLER)
+
+
+def of_itself(context: Context, binding: Binding) -> bool:
+    """`ENV X $X` where nothing of the file sets X before."""
+    name = re.escape(binding.name.encode("utf-8", "surrogateescape"))
+    pattern = rb"[\"']?\$(%s|\{%s\})[\"']?" % (name, name)
+    return binding.value is not None and (
+        re.fullmatch(pattern, binding.value.raw) is not None
+        and all(
+            site.binding is None
+            for site in context.model.sites
+            if site.role == "value" and binding.pair.span.contains(site.span)
+        )
+    )
+
+
 def literal(binding: Binding) -> bytes:
     """The value as written, without one pair of outer quotes; empty for none."""
     if binding.value is None:

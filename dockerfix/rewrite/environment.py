@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockerfix.model.run_time import ContainerRead, reads
 from dockerfix.model.secrets import Verdict, classify
 from dockerfix.model.values import text_of
-from dockerfix.rewrite.candidates import command_text, environment, literal
+from dockerfix.rewrite.candidates import command_text, environment, literal, unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,7 @@ class RunTimeSecret:
 def run_time_secrets(context: Context) -> Iterator[RunTimeSecret]:
     """Every secret that ENV keeps in a final image for its containers, in order of the file."""
     for_build = {one.name for one in environment(context) if not for_containers(context, one.roots)}
+    for_build |= {one.name for one in unset(context)}
     by_name: dict[str, list[Binding]] = {}
     for binding in context.model.bindings:
         if command_text(binding) or binding.onbuild is not None:
