@@ -146,6 +146,20 @@ def test_frontend_and_configuration_decide(
         assert done.finding().refusals
 
 
+@pytest.mark.parametrize(
+    ("version", "form"),
+    [(b"1.4", LOAD), (b"1.15", b"env=TOKEN")],
+)
+def test_a_shift_that_a_newer_frontend_takes_for_a_heredoc(
+    tmp_path: Path, version: bytes, form: bytes
+) -> None:
+    head = b"# syntax=docker/dockerfile:" + version + b"\n"
+    text = b"FROM a AS build\nUSER 0\nARG TOKEN\nRUN npm ci && echo $((1 << 2))\nFROM b\n"
+    done = rewrite(tmp_path, head + text)
+    assert form in done.dockerfile
+    assert done.dockerfile.startswith(head)
+
+
 def test_an_unknown_frontend_makes_it_unsafe(tmp_path: Path) -> None:
     text = b"# syntax=example.com/f:3\nFROM a AS build\nUSER 0\nARG TOKEN\nRUN npm ci\nFROM b\n"
     assert rewrite(tmp_path, text).finding().safety.value == "unsafe"

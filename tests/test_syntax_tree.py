@@ -184,6 +184,24 @@ def test_heredocs() -> None:
     assert b"1\n" not in one.body.text
 
 
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("docker/dockerfile:1", 1),
+        ("docker/dockerfile:1.16", 1),
+        ("docker/dockerfile:1.15.1-labs", 0),
+        ("docker/dockerfile:1.4 x", 0),
+        ("mirror.example.com/docker/dockerfile:1.9", 0),
+        ("example.com/other:1.9", 1),
+    ],
+)
+def test_a_blank_behind_the_opener_counts_since_1_16(image: str, found: int) -> None:
+    text = f"# syntax={image}\nFROM a\nRUN cat << E\nRUN x\nE\n".encode()
+    tree = dockerfix.parse(text)
+    assert tree.code == text
+    assert sum(len(one.heredocs) for one in tree.instructions) == found
+
+
 def test_an_open_heredoc_leaves_the_rest_of_the_file() -> None:
     tree = dockerfix.parse(b"FROM x\nRUN echo $((1 << 2))\nRUN b\n")
     assert [type(one) for one in tree.instructions] == [From, ErrorInstruction, Run]

@@ -372,7 +372,7 @@ def _without_shared_fix(finding: Finding, silenced: list[Finding]) -> Finding:
                 other.span,
                 "remove the suppression, or suppress this one too",
             )
-            return replace(finding, fix=None, refusals=(*finding.refusals, refusal))
+            return _held(finding, refusal)
     return finding
 
 
@@ -386,11 +386,15 @@ def _in_whole_files(finding: Finding, snapshot: Snapshot) -> Finding:
             refusal = Refusal(
                 f"{path} is broken: {tree.errors[0].message}",
                 path,
-                Span(0, 0),
+                tree.errors[0].span,
                 "mend it first, then run dockerfix again",
             )
-            return replace(finding, fix=None, refusals=(*finding.refusals, refusal))
+            return _held(finding, refusal)
     return finding
+
+
+def _held(finding: Finding, refusal: Refusal) -> Finding:
+    return replace(finding, fix=None, help=refusal.help, refusals=(*finding.refusals, refusal))
 
 
 def _not_changed(first: _Round) -> Iterable[Place]:

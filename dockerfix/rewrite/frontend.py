@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 
 from dockerfix.source import Span
 from dockerfix.syntax import verbs
+from dockerfix.syntax.nodes import parse
+from dockerfix.syntax.pins import OFFICIAL, minor, split
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dockerfix.edits import Operation
-    from dockerfix.syntax.nodes import Dockerfile
+    from dockerfix.syntax.nodes import Directive, Dockerfile
 
 DEFAULT_IMAGE = "docker/dockerfile:1"
-OFFICIAL = re.compile(r"(?:.*/)?dockerfile(?:-upstream)?")
-VERSION = re.compile(r"1(?:\.(\d+))?(?:\.\d+)?(-labs)?")
 CURRENT_TAGS = frozenset({"", "1", "latest", "labs", "1-labs", "master", "master-labs"})
 ENV_SINCE = 10
 HEREDOC_SINCE = 4
@@ -74,26 +74,13 @@ def frontend(dockerfile: Dockerfile, others: Iterable[Dockerfile], policy: str) 
         if too_old(raised):
             why = f"line {directive.line} pins {image}, and the configuration names {raised}"
             return Frontend(env=False, why=why, place=directive.span)
+    later = under(dockerfile, directive, raised)
+    if len(later.errors) > len(dockerfile.errors):
+        line = later.errors[0].line
+        why = f"line {directive.line} pins {image}, and a current one cannot read line {line}"
+        return Frontend(env=False, why=why, place=directive.span)
     operation = verbs.set_syntax(dockerfile, raised)
-    return Frontend((operation,), unsafe=reads_differently(dockerfile, minor(image)))
-
-
-def split(image: str) -> tuple[str, str, str]:
-    """(name, tag, digest) of an image reference."""
-    name, _, digest = image.partition("@")
-    head, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        return name, "", digest
-    return head, tag, digest
-
-
-def minor(image: str) -> int | None:
-    """The minor version that the tag pins: 4 for `docker/dockerfile:1.4`; None where it floats."""
-    tag = split(image)[1]
-    if tag.endswith("experimental"):
-        return 1
-    found = VERSION.fullmatch(tag)
-    return int(found[1]) if found and found[1] else None
+    return Frontend((operation,), unsafe=reads_differently(later, minor(image)))
 
 
 def pinned(dockerfile: Dockerfile) -> int | None:
@@ -152,6 +139,12 @@ def common_image(others: Iterable[Dockerfile]) -> str:
         if one.name == "syntax" and knows_env(image := one.value.split(" ")[0])
     )
     return min(found, key=lambda image: (-found[image], image)) if found else DEFAULT_IMAGE
+
+
+def under(dockerfile: Dockerfile, directive: Directive, image: str) -> Dockerfile:
+    """The file as the frontend `image` reads it: `$((1 << 2))` opens a here-document since 1.16."""
+    data, value = dockerfile.code, directive.value_span
+    return parse(data[: value.start] + image.encode("ascii") + data[value.end :])
 
 
 def reads_differently(dockerfile: Dockerfile, pinned: int | None) -> str:

@@ -92,7 +92,8 @@ def _opener(match: re.Match[str], word: Word, line: str) -> Opener | None:
     # A number that fits no machine word counts as the largest.
     fd = min(int(match[1][:20] or "0"), 2**64 - 1)
     name = named[0].encode("utf-8", "surrogateescape")
-    return Opener(name, fd, named[1], match[2] == "-", start, end)
+    spaced = match.start(3) > match.end(2)
+    return Opener(name, fd, named[1], match[2] == "-", start, end, spaced)
 
 
 class _Splitter:

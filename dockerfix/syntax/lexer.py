@@ -23,6 +23,7 @@ from dockerfix.syntax.lines import (
     trimmed_end,
     trimmed_start,
 )
+from dockerfix.syntax.pins import spaced_heredocs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +153,7 @@ class _Lexer:
         self.notes: list[Problem] = []
         self.warnings: list[Problem] = []
         self.escape = b"\\"
+        self.spaced_heredocs = True
         self.at = 0
         self.line = 0
         self.comments: list[bytes] = []
@@ -215,6 +217,9 @@ class _Lexer:
                 shown = given.decode("utf-8", "replace")
                 message = f"invalid escape token '{shown}' does not match ` or \\"
                 self.errors.append(Problem(self.line, message, span, place, "parse"))
+        elif detected and name == b"syntax" and not again:
+            image = given.decode("utf-8", "surrogateescape").split(" ")[0]
+            self.spaced_heredocs = spaced_heredocs(image)
         if not parsed:
             self.comment(self.data[start:end])
         self.long(start, end)
@@ -342,6 +347,8 @@ class _Lexer:
     def heredocs(self, logical: LogicalLine) -> int:
         """Take the bodies that follow `logical`; returns where the next instruction begins."""
         openers = self.find_heredocs(logical)
+        if not self.spaced_heredocs:
+            openers = tuple(one for one in openers if not one.spaced)
         if not openers:
             return logical.end
         bodies: list[Body] = []

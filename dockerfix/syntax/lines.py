@@ -44,7 +44,8 @@ class Problem(NamedTuple):
 
 
 class Opener(NamedTuple):
-    """What one heredoc word of an instruction announces; offsets in the logical text."""
+    """What one heredoc word of an instruction announces; offsets in the logical text. `spaced`
+    says that a blank stands behind the `<<`."""
 
     name: bytes
     fd: int
@@ -52,6 +53,7 @@ class Opener(NamedTuple):
     chomp: bool
     start: int
     end: int
+    spaced: bool = False
 
 
 class Body(NamedTuple):
