@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from whole_rewrites import rewritten
 
 from dockerfix import parse
 from dockerfix.builders import package_json, script
@@ -319,3 +320,18 @@ def test_a_place_where_no_dockerfile_is_follows_the_others_of_its_build(tmp_path
         ("name", ("api/Dockerfile",)),
         ("name", ("api/Dockerfile",)),
     ]
+
+
+def test_a_call_that_a_name_can_tie_once_the_secret_is_gone(tmp_path: Path) -> None:
+    """Two Dockerfiles take the secret, and a third alone the other argument."""
+    run = "FROM node:20\nARG {}\nRUN npm ci --ignore-scripts\n"
+    files = {
+        "a/Dockerfile": run.format("T_TOKEN"),
+        "b/Dockerfile": run.format("T_TOKEN"),
+        "c/Dockerfile": run.format("MODE"),
+        "build.sh": "#!/bin/sh\n"
+        'docker build -f "$1/Dockerfile" --build-arg MODE=x --build-arg "T_TOKEN=$T_TOKEN" .\n',
+    }
+    found = rewritten(tmp_path / "work", files)
+    assert '--secret "id=T_TOKEN,env=T_TOKEN"' in found["build.sh"]
+    assert all("ARG T_TOKEN" not in found[path] for path in ("a/Dockerfile", "b/Dockerfile"))

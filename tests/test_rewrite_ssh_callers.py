@@ -61,8 +61,13 @@ def test_what_the_caller_says(tmp_path: Path, caller: str, becomes: str) -> None
         ),
         (
             "Makefile",
+            'KEY = `cat ~/.ssh/k`\nb:\n\tdocker build -t a . \\\n\t\t--build-arg K_SSH_KEY="$(KEY)" \\\n\t&& docker push a\n',
+            'KEY = `cat ~/.ssh/k`\nb:\n\tdocker build -t a . \\\n\t\t--ssh "default=$$HOME/.ssh/k" \\\n\t&& docker push a\n',
+        ),
+        (
+            "Makefile",
             'key = `cat /k`\nb:\n\tdocker build --build-arg K_SSH_KEY="${key}" .\n',
-            'key = `cat /k`\nb:\n\tdocker build --ssh "default=/k" .\n',
+            'key = `cat /k`\nb:\n\tdocker build --ssh default=/k .\n',
         ),
         (
             "justfile",
@@ -106,7 +111,7 @@ def test_what_the_caller_says(tmp_path: Path, caller: str, becomes: str) -> None
         ),
     ],
     ids=[
-        "make", "make shell", "make backticks", "just", "task", "package.json", "array", "path in a variable",
+        "make", "make shell", "make, a line of its own", "make backticks", "just", "task", "package.json", "array", "path in a variable",
         "gitlab", "build-push-action", "with another key",
     ],
 )  # fmt: skip

@@ -81,6 +81,12 @@ MOUNTS = [
     ("heredoc", b"RUN <<EOF\ncmd\nEOF\n", "X", b"RUN %b <<EOF\ncmd\nEOF\n" % M),
     ("end of flags", b"RUN -- --x\n", "X", b"RUN %b -- --x\n" % M),
     ("behind a flag", b"RUN %b cmd\n" % C, "X", b"RUN %b %b cmd\n" % (C, M)),
+    (
+        "several behind a flag",
+        b"RUN %b cmd\n" % C,
+        "XY",
+        b"RUN %b \\\n    %b \\\n    %b \\\n    cmd\n" % (C, M, N),
+    ),
     ("flag, end of flags", b"RUN %b -- cmd\n" % C, "X", b"RUN %b %b -- cmd\n" % (C, M)),
     ("another flag", b"RUN --network=none cmd\n", "X", b"RUN --network=none %b cmd\n" % M),
     (

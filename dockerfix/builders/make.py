@@ -24,7 +24,7 @@ from dockerfix.builders.make_variables import (
     is_makefile,
     split,
 )
-from dockerfix.builders.shell_ssh import key_file
+from dockerfix.builders.shell_ssh import key_file, take_ssh
 from dockerfix.edits import Edit, Operation
 from dockerfix.finding import Refusal
 from dockerfix.formats.make import Assignment, Recipe, RecipeLine, references
@@ -337,6 +337,8 @@ class MakeDialect:
         path = self._key_file(arg, form) if isinstance(result, Refusal) else None
         if path is None:
             return result
+        if _definition(self.family, arg.span) is None:
+            return self._placed(take_ssh(self.inner, call, arg, form, path))
         dropped, added = self.drop(call, arg), self.add_ssh(call, f'"default={path}"')
         if isinstance(dropped, Refusal) or isinstance(added, Refusal):
             return dropped if isinstance(dropped, Refusal) else added

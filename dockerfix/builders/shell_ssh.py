@@ -45,14 +45,16 @@ def key_file(text: bytes, form: str = "plain") -> str | None:
 
 
 def take_ssh(
-    dialect: ShellDialect, call: BuildCall, arg: BuildArg, form: str
+    dialect: ShellDialect, call: BuildCall, arg: BuildArg, form: str, path: str | None = None
 ) -> Sequence[Operation] | Refusal:
-    """The argument, whose value a key file holds, becomes `--ssh default=FILE`."""
+    """The argument, whose value a key file holds, becomes `--ssh default=FILE`. `path` is the file
+    where the text of the call does not say it."""
     given = dialect._given(arg)
     value = given.given.value if given is not None else None
     if call.refusal is not None:
         return call.refusal
-    path = _source(given, form) if given is not None else None
+    if path is None:
+        path = _source(given, form) if given is not None else None
     if given is None or value is None or path is None:
         return Refusal(
             f"{arg.name} does not come from a key file here, and no ssh agent is in sight",

@@ -323,7 +323,9 @@ def _call(before: Snapshot, after: Snapshot, old: BuildCall, new: BuildCall) -> 
         yield new.path, f"{where} no longer builds the same target with the same tool"
     # Calls that shared a flag were each tied to the Dockerfiles of all: fewer is no loss.
     other = not set(new.dockerfiles) <= set(old.dockerfiles)
-    if (other or (old.dockerfiles and not new.dockerfiles)) and old.linked_by != "name":
+    # A name ties a call as long as no other Dockerfile has it too.
+    by_name = old.linked_by == "name" or (old.linked_by, new.linked_by) == ("unresolved", "name")
+    if (other or (old.dockerfiles and not new.dockerfiles)) and not by_name:
         yield new.path, f"{where} no longer builds the same Dockerfiles"
     had, has = {arg.name for arg in old.args}, {arg.name for arg in new.args}
     if has - had:

@@ -101,6 +101,9 @@ class _Run:
             # A command that begins with `#` would be a comment at the start of a line.
             if many and self.data[command : command + 1] != b"#":
                 text = between.join((*new, b""))
+                beside = self.anchor - line.start + len(new[0])
+                if self.flags and (len(new) >= MANY or beside > WIDTH):
+                    return Edit(Span(self.anchor, command), between + text)
             else:
                 text = b" ".join((*new, b""))
             return Edit(Span(command, command), text)
