@@ -62,6 +62,7 @@ class Finding:
     fix: Fix | None = None
     not_changed: tuple[Place, ...] = ()
     outside_flag: str = ""
+    with_fix_of: str = ""
     elsewhere: tuple[Place, ...] = ()
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.engine import Problem, Reported, Result
-    from dockerfix.finding import Place
+    from dockerfix.finding import Finding, Place, Refusal
     from dockerfix.source import Span
     from dockerfix.workspace import Workspace
 
@@ -76,11 +76,11 @@ def full(one: Reported, names: Names) -> Iterator[str]:
         if finding.residual != "none" and finding.reason:
             yield printable(f"  note: {finding.reason}")
         return
-    if finding.reason:
-        yield printable(f"  why: {finding.reason}")
+    if reason := _once(finding):
+        yield printable(f"  why: {reason}")
     for refusal in finding.refusals:
         where = at(one, names, refusal.path, refusal.span.start)
-        yield printable(f"  refused: {where}: {refusal.reason}")
+        yield printable(f"  refused: {where}: {_from_place(refusal)}")
     helps = dict.fromkeys((finding.help, *(refusal.help for refusal in finding.refusals)))
     for help in helps:
         for line in help.splitlines():
@@ -88,9 +88,26 @@ def full(one: Reported, names: Names) -> Iterator[str]:
     yield f"  {fixability(one, names)}"
 
 
+def _once(finding: Finding) -> str:
+    """The reason without what the refusals say."""
+    reason = f"; {finding.reason}" if finding.reason else ""
+    for refusal in finding.refusals:
+        reason = reason.replace(f"; S2: {refusal.reason}", "", 1)
+    return reason.removeprefix("; ")
+
+
+def _from_place(refusal: Refusal) -> str:
+    """What it says, which may name the file, behind the place."""
+    kind, told, rest = refusal.reason.removeprefix(f"{refusal.path} (").partition(") passes ")
+    named = told and refusal.reason.startswith(f"{refusal.path} (")
+    return f"{kind} passes {rest}" if named else refusal.reason
+
+
 def fixability(one: Reported, names: Names) -> str:
     """Whether dockerfix can do it, and with which flag."""
     fix = one.finding.fix
+    if fix is None and one.finding.with_fix_of:
+        return f"fix: with that of {printable(one.finding.with_fix_of)}"
     if fix is None:
         held = "held back by what is named above" if one.finding.refusals else "by hand only"
         return f"fix: none, {held}"
@@ -177,7 +194,8 @@ def counts(results: Sequence[Result], errors: int) -> dict[str, int]:
 
 
 def _unfixed(one: Reported, status: str) -> bool:
-    return one.finding.status == status and one.outcome != "fixed"
+    own = not one.finding.with_fix_of
+    return own and one.finding.status == status and one.outcome != "fixed"
 
 
 def _safe(one: Reported) -> bool:

@@ -40,6 +40,27 @@ def test_a_report_says_what_is_wrong_why_and_what_to_do(repository: Path) -> Non
     assert text(repository / "Dockerfile") == DOCKERFILE
 
 
+def test_what_another_findings_fix_does_is_not_to_do_by_hand(tmp_path: Path) -> None:
+    run = 'RUN git config --global url."https://$T_TOKEN@github.com/".insteadOf https://github.com/'
+    lay_out(tmp_path, {"Dockerfile": f"FROM golang:1\nARG T_TOKEN\n{run}\nRUN go mod download\n"})
+    done = dockerfix(tmp_path)
+    assert "  fix: with that of T_TOKEN" in done.stdout
+    assert "by hand" not in done.stdout + done.stderr
+
+
+def test_a_caller_that_holds_a_fix_back_is_told_once(tmp_path: Path) -> None:
+    lay_out(
+        tmp_path,
+        {
+            "Dockerfile": DOCKERFILE,
+            ".drone.yml": "commands:\n- docker build --build-arg NPM_TOKEN .\n",
+        },
+    )
+    done = dockerfix(tmp_path, "Dockerfile")
+    assert done.stdout.count(".drone.yml") == 1
+    assert "a Drone or Woodpecker pipeline passes NPM_TOKEN" in done.stdout
+
+
 def test_check_is_one_line_a_finding(repository: Path) -> None:
     done = dockerfix(repository, "--check")
     assert done.returncode == 1

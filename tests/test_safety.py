@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 from repositories import finding, lay_out
+from whole_rewrites import looked_at
 
 BASIC = "FROM node:20\nARG API_TOKEN\nRUN npm ci\n"
 USES = 'FROM alpine:3\nARG API_TOKEN\nRUN curl -H "Authorization: Bearer $API_TOKEN" https://x.example.com\n'
@@ -102,3 +103,23 @@ def test_every_condition_has_a_case_for_each_answer() -> None:
     assert answers == {
         (f"S{number}", answer) for number in range(1, 9) for answer in ("holds", "fails", "unknown")
     }
+
+
+def test_many_builds_that_pass_nothing_are_one_reason(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM node:20\nARG T_TOKEN\nRUN npm ci --ignore-scripts\n"}
+    files["build.sh"] = "#!/bin/sh\ndocker build --build-arg T_TOKEN .\n" + "docker build .\n" * 4
+    finding = looked_at(tmp_path, files).findings[0].finding
+    told = "S1: build.sh:3, build.sh:4 and 2 more build without T_TOKEN: it was unset"
+    assert told in finding.reason
+
+
+def test_what_fails_in_another_dockerfile_is_told_once_with_its_path(tmp_path: Path) -> None:
+    files = {
+        "a/Dockerfile": "FROM node:20\nARG T_TOKEN\nRUN npm ci --ignore-scripts\n",
+        "b/Dockerfile": "FROM node:20\nARG T_TOKEN\nENV T_TOKEN=$T_TOKEN\nRUN npm ci\n",
+        "build.sh": '#!/bin/sh\ndocker build -f "$1/Dockerfile" --build-arg T_TOKEN $FLAGS .\n',
+    }
+    first = looked_at(tmp_path, files).findings[0].finding
+    assert first.path == "a/Dockerfile"
+    assert first.reason.count("$FLAGS") == 1
+    assert "S4: b/Dockerfile: ENV T_TOKEN on line 3" in first.reason

@@ -53,6 +53,7 @@ class SecretPersistedInLayer:
             help=help_for(context, one, cure, part=fix is None),
             residual="none" if certain else "known",
             fix=fix,
+            with_fix_of=one.variable if certain and fix is None else "",
             related=tuple(
                 Place(context.path, place.keyword_span, known.says)
                 for place in (known.place,)
@@ -103,6 +104,7 @@ class SecretPersistedInLayer:
             reason="BuildKit puts variables into a here-document of COPY whose name is not quoted",
             help=help,
             residual="none" if row is not None else "known",
+            with_fix_of=variable if row is not None else "",
         )
 
 

@@ -6,7 +6,7 @@ then all of them change or none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,7 +61,7 @@ def migrate(context: Context, candidate: Candidate, pass_name: str, roots: Roots
     members = tuple(component(context, candidate, roots))
     own = members[0]
     refusals = tuple(dict.fromkeys(one for member in members for one in refused(member, candidate)))
-    failed = [one for member in members for one in member.conditions if not one.holds]
+    failed = list(_failed(members))
     claim = Safety.UNSAFE if candidate.maybe else safety.verdict(tuple(failed))
     if candidate.origin is Origin.LITERAL and not _configured(own.plan):
         claim = Safety.UNSAFE
@@ -283,6 +283,19 @@ def outside_flag(member: Member) -> str:
 def _configured(plan: Plan) -> bool:
     entry = plan.context.config.secrets.get(plan.name)
     return entry is not None and entry.source is not None
+
+
+def _failed(members: Sequence[Member]) -> Iterator[safety.Condition]:
+    """What does not hold, each thing once; of another Dockerfile with its path."""
+    said: set[safety.Condition] = set()
+    for member in members:
+        for one in member.conditions:
+            if one.holds or one in said:
+                continue
+            said.add(one)
+            path = member.plan.context.path
+            told = member is members[0] or path in one.evidence
+            yield one if told else one._replace(evidence=f"{path}: {one.evidence}")
 
 
 def _reason(candidate: Candidate, failed: list[safety.Condition], unseen: str) -> str:

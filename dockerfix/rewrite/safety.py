@@ -13,10 +13,14 @@ from dockerfix.model import windows
 from dockerfix.rewrite.frontend import official
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from dockerfix.builders.call import BuildCall
     from dockerfix.rewrite.callers import Callers
     from dockerfix.rewrite.plan import Plan
+
+
+MANY = 3
 
 
 class Condition(NamedTuple):
@@ -82,18 +86,24 @@ def _always_given(plan: Plan, callers: Callers, given: bool) -> Iterator[Conditi
     silent = [
         call for call in callers.silent if plan.id not in {secret.id for secret in call.secrets}
     ]
-    for call in () if given else silent:
-        line = plan.context.line(call.path, call.span.start)
-        yield Condition(
-            "S1",
-            False,
-            f"{call.path}:{line} builds without {plan.name}: it was unset there and becomes empty",
-        )
+    if silent and not given:
+        yield Condition("S1", False, _silent(plan, silent))
     maybe = any(not arg.always_set for call in callers.passing for arg in call.passes(plan.name))
     if maybe and tells is not None:
         yield Condition("S1", False, _tells(plan, tells.run.start_line))
     elif given or not silent:
         yield Condition("S1", True, f"every linked call passes {plan.name}")
+
+
+def _silent(plan: Plan, calls: Sequence[BuildCall]) -> str:
+    """Which builds do not pass it, the first few by their places."""
+    places = [f"{one.path}:{plan.context.line(one.path, one.span.start)}" for one in calls]
+    places = list(dict.fromkeys(places))
+    then = f"without {plan.name}: it was unset there and becomes empty"
+    if len(places) == 1:
+        return f"{places[0]} builds {then}"
+    *first, last = places if len(places) <= MANY else (*places[:2], f"{len(places) - 2} more")
+    return f"{', '.join(first)} and {last} build {then}"
 
 
 def _tells(plan: Plan, line: int) -> str:
