@@ -125,6 +125,15 @@ BOTH = [
     'echo docker build --build-arg X="$X" . ; docker build --build-arg X="$X" .',
 ]
 
+BOTH += [
+    # The script's own parameters collect flags.
+    'set -- --build-arg "X=$X"\ndocker build "$@" .',
+    'set -- --pull\nset -- "$@" --build-arg X="$OTHER"\ndocker build "$@" .',
+    'Y=$OTHER\nset -- \\\n  --build-arg "X=$Y" \\\n  --pull\ndocker build "$@" .',
+    'b() { set -- --build-arg "X=$X" "$@"; docker build "$@" .; }\nb -t a\nb -t b',
+    'if [ -n "$X" ]; then set -- --build-arg X="$X"; else set --; fi\ndocker build "$@" .',
+]
+
 BASH = [
     'args=(--build-arg "X=$X" -t a)\ndocker build "${args[@]}" .',
     'args=()\nargs+=(--build-arg "X=$X")\ndocker build "${args[@]}" .',

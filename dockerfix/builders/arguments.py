@@ -128,6 +128,8 @@ class _Expansion:
             if use.operator in (":-", "-", ":=", "="):
                 return [replace(plain, unresolved=True)]
             return [replace(plain, unresolved=plain.literal is None)]
+        if use.name == "@" and quoted:
+            return self._array(plain, "@", state, depth)
         if use.name in ("@", "*"):
             return [replace(plain, unresolved=True)]
         if use.subscript in (b"@", b"*"):

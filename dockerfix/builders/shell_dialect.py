@@ -413,6 +413,8 @@ class ShellDialect(ValuePlanner):
         if assignment is None:
             return self._site()
         container = "array" if assignment.elements is not None else "string"
+        if assignment.kind == "positional":
+            container = "command"
         return ShellSite(
             self.path, argument.script.projection, assignment.span, container=container
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dockerfix.builders.arguments import Argument
     from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag
     from dockerfix.edits import Operation
-    from dockerfix.shell import Nested, Part, Script, Variable
+    from dockerfix.shell import Command, Contribution, Nested, Part, Script, Variable
 
 NEUTRAL = "DOCKERFIX_"
 
@@ -238,6 +238,8 @@ class ValuePlanner:
             if command is self.line.command or command.name in tables().texts:
                 continue
             used = any(use.name == name for word in command.words for use in word.uses)
+            if name == "@" and not _has(command, value.via):
+                continue
             if used and read_command_line(given.script, command) is None:
                 return self._refusal(
                     f"`{name.removesuffix(PUT_IN)}` holds the flag and is also used where no build "
@@ -328,6 +330,15 @@ class ValuePlanner:
             self.line.script.projection.host_span(span),
             help or "Change this call by hand.",
         )
+
+
+def _has(command: Command, held: Contribution) -> bool:
+    """Whether the parameters of the script hold the flag where `command`, which sets none, runs."""
+    return command.name != "set" and any(
+        one.assignment is held.assignment
+        for state in command.states
+        for one in state.variable("@").contributions
+    )
 
 
 def shown(argument: Argument, host: Host) -> str:

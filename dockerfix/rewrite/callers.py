@@ -53,11 +53,19 @@ class Callers:
     @property
     def silent(self) -> tuple[BuildCall, ...]:
         """Linked calls that do not pass the variable, but for commands that only start what a
-        compose file says, which is a call itself, and parts of others."""
+        compose file says, which is a call itself, parts of others, and functions that pass it
+        whatever they are given."""
         return tuple(
             call
             for call in self.linked
-            if call not in self.passing and not (call.through or call.part)
+            if call not in self.passing
+            and not (call.through or call.part or self._passed_inside(call))
+        )
+
+    def _passed_inside(self, call: BuildCall) -> bool:
+        body = call.forward.body if call.forward is not None else None
+        return body is not None and any(
+            one.path == call.path and body.contains(one.span) for one in self.passing
         )
 
 

@@ -236,7 +236,10 @@ class Flow:
         if name in ("cd", "pushd", "popd"):
             return self._move(name, arguments, state)
         if name == "shift" or (name == "set" and sets_positional(arguments)):
-            return forget_positional(state, simple.span)
+            given = state.variables.get("@")
+            known = any(assignment.name == "@" for assignment in simple.prefix)
+            state = forget_positional(state, simple.span)
+            return with_variable(state, "@", given) if known and given is not None else state
         if name == "set":
             return options(arguments, state)
         if name in (".", "source") and arguments:
@@ -320,7 +323,7 @@ class Flow:
         if definition.child:
             return state
         kept = dict(after.variables)
-        restored = [*frame.locals, *(str(number) for number in range(1, 10))]
+        restored = [*frame.locals, "@", *(str(number) for number in range(1, 10))]
         for local in [*restored, *(a.name for a in simple.prefix if a.kind == "prefix")]:
             if local in state.variables:
                 kept[local] = state.variables[local]

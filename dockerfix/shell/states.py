@@ -94,7 +94,7 @@ def with_variable(state: State, name: str, variable: Variable) -> State:
 
 def forget_positional(state: State, by: Span = NOWHERE) -> State:
     """The positional parameters are others from here on (`shift`, a function's own)."""
-    kept = {k: v for k, v in state.variables.items() if not k.isdigit()}
+    kept = {k: v for k, v in state.variables.items() if not k.isdigit() and k != "@"}
     new: dict[str, Variable] = {}
     for name in map(str, range(1, 10)):
         contribution = Contribution(Assignment(name, by, "positional"), False, state)

@@ -322,6 +322,11 @@ class CommandReader:
             named.append(Assignment("OPTARG", rest[1][1].span, "getopts"))
         elif name == "printf" and len(rest) > 1 and rest[0][0] == "-v" and rest[1][0]:
             named.append(Assignment(rest[1][0], rest[1][1].span, "printf"))
+        elif name == "set" and "--" in literals:
+            # `set -- "$@" more`: the positional parameters as an array that is called `@`.
+            at = literals.index("--")
+            elements = simple.words[at + 1 :]
+            named.append(Assignment("@", simple.span, "positional", elements=elements))
         elif name in ("[", "[[", "test"):
             for (first, _), (second, word) in itertools.pairwise(rest):
                 if first == "-v" and second is not None and words.is_name(second):
