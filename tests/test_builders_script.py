@@ -259,6 +259,15 @@ def test_each_call_of_a_function_builds_its_own_folder(folder: str) -> None:
     assert [one.context for one in calls(text.encode())] == [".", "./svc"]
 
 
+def test_the_dash_before_a_heredoc_is_a_word() -> None:
+    (call,) = calls(b"docker build --build-arg X=$X -t a - <<EOF\nFROM a\nEOF\n")
+    assert (call.context, call.linked_by) == ("-", "context")
+    (call,) = calls(b'docker build --build-arg X=$X - <<< "$text"\n')
+    assert (call.context, call.linked_by) == ("-", "unresolved")
+    (call,) = calls(b"docker build --build-arg X=$X -f- . <<EOF\nFROM a\nEOF\n")
+    assert (call.context, call.dockerfile_argument, call.linked_by) == (".", "-", "context")
+
+
 def test_words_that_may_hold_flags_are_told() -> None:
     (call,) = calls(b'docker build $OPTS $(flags) "${more[@]}" --build-arg "$kv" .')
     assert call.unresolved == ("$OPTS", "$(flags)", '"${more[@]}"', '--build-arg "$kv"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -368,3 +369,58 @@ def _done(where: Path, files: Mapping[str, str]) -> dict[str, Any]:
     where.mkdir()
     found: dict[str, Any] = after(lay_out(where, files), "--unsafe-fixes")
     return found | {"compose.yaml": yaml.safe_load(found["compose.yaml"])}
+
+
+HEREDOC = """\
+#!/bin/sh
+docker build --build-arg NPM_TOKEN -t web -f - . <<{}
+# The image of \\$HOME
+FROM node:$VERSION
+ARG NPM_TOKEN
+RUN echo \\`id\\` "\\\\\\$X" && npm ci && \\\\
+    test "\\$NPM_TOKEN" \\
+    -a 1
+EOF
+"""
+
+
+@pytest.mark.parametrize("delimiter", ["EOF", "'EOF'", '"EOF"', "\\\\EOF"])
+def test_a_heredoc_is_what_the_shell_makes_of_it(delimiter: str, tmp_path: Path) -> None:
+    def given(script: str) -> str:
+        fake = "VERSION=20\ndocker() { cat; }\n"
+        done = subprocess.run(["sh", "-c", fake + script], capture_output=True, check=True)
+        return done.stdout.decode()
+
+    script = HEREDOC.format(delimiter.replace("\\\\", "\\"))
+    call = script.splitlines()[1].replace("-f - . <<" + delimiter.replace("\\\\", "\\"), ".")
+    plain = lay_out(
+        tmp_path / "plain", {"Dockerfile": given(script), "b.sh": f"#!/bin/sh\n{call}\n"}
+    )
+    wanted = after(plain)["Dockerfile"]
+    assert "ARG" not in wanted
+    turned = after(lay_out(tmp_path / "own", {"b.sh": script}))["b.sh"]
+    assert "--secret id=NPM_TOKEN,env=NPM_TOKEN -t web -f - ." in turned
+    assert given(turned) == wanted
+
+
+def test_a_heredoc_is_told_at_its_lines(tmp_path: Path) -> None:
+    found = findings(lay_out(tmp_path, {"b.sh": HEREDOC.format("'EOF'")}))
+    assert told(found) == [("b.sh", 5, "NPM_TOKEN", "fixable")]
+    assert found[0]["related"][0]["line"] == 6
+
+
+def test_a_value_that_the_shell_puts_into_a_heredoc(tmp_path: Path) -> None:
+    text = '#!/bin/sh\ndocker build - <<EOF\nFROM a\nRUN curl -H "$API_KEY" https://x.example.com\nEOF\n'
+    found = findings(lay_out(tmp_path, {"b.sh": text}))
+    assert told(found) == [("b.sh", 4, "API_KEY", "report")]
+
+
+def test_a_heredoc_that_is_not_read_is_listed(tmp_path: Path) -> None:
+    script = (
+        "#!/bin/sh\ndocker build --build-arg NPM_TOKEN - <<-EOF\n\tFROM a\n\tARG NPM_TOKEN\n\tEOF\n"
+    )
+    files = {"b.sh": script, "Dockerfile": "FROM node:20\nARG NPM_TOKEN\nRUN npm ci\n"}
+    result = run(Workspace(str(lay_out(tmp_path, files))), ["Dockerfile"])
+    assert set(result.changes) == {"Dockerfile"}
+    (place,) = result.not_changed
+    assert (place.path, "stands here" in place.message) == ("b.sh", True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from dockerfix.builders import shell_secrets
+from dockerfix.builders import shell_inline, shell_secrets
 from dockerfix.builders.bake_flags import secret_flag
 from dockerfix.builders.call import BuildArg, BuildCall, Value
 from dockerfix.builders.command_line import CommandLine, GivenArg, builds
@@ -104,6 +104,10 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
         if situation in seen:
             continue
         seen.add(situation)
+        document = shell_inline.here(line, situation)
+        read = None
+        if document is not None and host.kind == "shell" and not line.nested:
+            read = shell_inline.inline(path, line, document)
         yield BuildCall(
             host.kind,
             path,
@@ -113,8 +117,8 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             situation.cwd,
             situation.context,
             situation.file,
-            (),
-            "unresolved",
+            () if read is None else (read.path,),
+            "unresolved" if document is None else "context",
             situation.target,
             args,
             secrets,
@@ -125,6 +129,7 @@ def _calls(path: str, dialect: ShellDialect) -> Iterable[BuildCall]:
             refusal,
             piped=piped(line, situation),
             forward=line.forward,
+            inline=read,
         )
 
 

@@ -17,6 +17,8 @@ from dockerfix.finding import Place, Refusal
 from dockerfix.rewrite.forms import knows_files
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dockerfix.builders.call import BuildCall
     from dockerfix.context import Context
     from dockerfix.edits import Operation
@@ -106,6 +108,7 @@ def turn(
         found.holds.extend(_computed(context, name))
         found.holds.extend(_unseen(context, name))
     _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
+    found.not_changed.extend(_own(context, name))
     if not (found.passing or give or drop):
         _built_elsewhere(context, found, name)
     # Each combination of a matrix says the same.
@@ -136,6 +139,17 @@ def _shown(
                 found.operations.extend(result)
                 turned.append(Place(call.path, arg.span, ""))
     return tuple(turned)
+
+
+def _own(context: Context, name: str) -> Iterator[Place]:
+    """Builds whose Dockerfile stands in the file that starts them, where dockerfix cannot read it."""
+    for call in context.all_calls:
+        if call.linked_by == "context" and not call.dockerfiles and call.inline is None:
+            for arg in call.passes(name):
+                message = (
+                    f"this build passes {name} to a Dockerfile that stands here, which is not read"
+                )
+                yield Place(call.path, arg.span, message)
 
 
 def _built_elsewhere(context: Context, found: Callers, name: str) -> None:

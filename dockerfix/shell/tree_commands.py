@@ -6,6 +6,7 @@ What they stand in (lists, branches, functions) is read by `tree`, which builds 
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -166,6 +167,10 @@ class CommandReader:
         found = Redirect(
             Span(node.start_byte, opener_end), operator, None, span, expands, delimiter
         )
+        # tree-sitter loses the word `-` in front of a heredoc.
+        dash = re.search(rb"(?<=[ \t])-(?=[ \t]+\Z)", self.text[: node.start_byte])
+        if dash is not None and not any(one.span.end == dash.end() for one in owner.words):
+            more.insert(0, words.word(self.text, Span(*dash.span())))
         return found, redirects, [*more, *words_of]
 
     def _command(self, node: Node) -> Statement:
