@@ -157,6 +157,8 @@ def test_no_program_has_two_rows() -> None:
         "npm config set fund false",
         "TOKEN=1 && echo $TOKEN",
         "# a comment\nmkdir x",
+        "TOKEN=1 make",
+        "A=1 TOKEN=$(cat /x) ./build.sh && mkdir x",
     ],
 )  # fmt: skip
 def test_commands_that_cannot_read_it(text: str) -> None:
@@ -174,6 +176,7 @@ def test_commands_that_cannot_read_it(text: str) -> None:
         "printenv", "env | sort", "set > /x", "export -p", "declare -px", "jq -n env", "envsubst < a > b",
         "cat /proc/self/environ", "npx next build", "bin/rails x", "git submodule foreach 'make'", "go generate ./...",
         "xargs make", "case $X in a) make;; esac", "f() { make; }; f", "x=$(make)", "./node_modules/.bin/next build",
+        "TOKEN=1 make && make", "TOKEN=1; make", "TOKENS=1 make", "TOKEN=1 sh -c 'make'",
     ],
 )  # fmt: skip
 def test_opaque_commands(text: str) -> None:

@@ -97,6 +97,8 @@ def may_read(
     for command in _commands(script):
         if not command.words or command in nested:
             continue
+        if use is None and any(one.name == name for one in command.prefix):
+            continue  # it gets another value
         for one in started(command):
             if one.name in functions or (one.name == "eval" and _evaluates(command)):
                 continue

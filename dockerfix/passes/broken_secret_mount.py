@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from dockerfix.edits import Safety
 from dockerfix.finding import Severity
-from dockerfix.rewrite.frontend import bare_required
-from dockerfix.rewrite.mounts import finding
+from dockerfix.rewrite.frontend import ENV_SINCE, bare_required, pinned
+from dockerfix.rewrite.mounts import finding, with_frontend
 from dockerfix.shell.words import is_name
 from dockerfix.source import Span
 from dockerfix.syntax import verbs
-from dockerfix.syntax.mounts import OPTIONS
+from dockerfix.syntax.mounts import OPTIONS, MountError, meaning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ class BrokenSecretMount:
     name = "broken-secret-mount"
 
     def run(self, context: Context) -> Iterator[Finding]:
+        yield from self.old_frontend(context)
         for run in context.runs:
             for mount in run.mounts:
                 if mount.type != "secret":
@@ -43,8 +44,49 @@ class BrokenSecretMount:
                     yield self.apart(context, run, mount, gaps)
                 elif not mount.id:
                     yield self.without_id(context, run, mount)
+                elif why := objection(mount):
+                    yield self.refused(context, mount, why)
                 elif not bare_required(context.dockerfile):
                     yield from self.required(context, run, mount)
+
+    def old_frontend(self, context: Context) -> Iterator[Finding]:
+        """`env=` under `# syntax=docker/dockerfile:1.5`: once a file, at its first mount."""
+        version = pinned(context.dockerfile)
+        mount = next(
+            (one for run in context.runs for one in run.mounts if one.type == "secret" and one.env),
+            None,
+        )
+        if version is None or version >= ENV_SINCE or mount is None:
+            return
+        raised = with_frontend(context)
+        yield finding(
+            context,
+            self.name,
+            mount.id or mount.env or "",
+            mount.flag.span,
+            message=f"the frontend 1.{version} that `# syntax` pins does not know `env=`",
+            reason="that came with version 1.10: the build stops here"
+            + (f"; {raised.unsafe or raised.why}" if raised.unsafe or raised.why else ""),
+            help="raise the pin, which this fix does"
+            if raised.operations
+            else "pin `# syntax=docker/dockerfile:1`, or read the secret from its file",
+            operations=raised.operations,
+            safety=Safety.UNSAFE if raised.unsafe else Safety.SAFE,
+            severity=Severity.ERROR,
+        )
+
+    def refused(self, context: Context, mount: Mount, why: str) -> Finding:
+        return finding(
+            context,
+            self.name,
+            mount.id or "",
+            mount.flag.span,
+            message=f"BuildKit refuses this secret mount: {why}",
+            reason="the build stops here",
+            help="a secret mount takes `id`, `env`, `target`, `required`, `mode`, `uid` and `gid`: "
+            "numbers for the last three, and true or false for `required`",
+            severity=Severity.ERROR,
+        )
 
     def apart(self, context: Context, run: Run, mount: Mount, gaps: tuple[Span, ...]) -> Finding:
         """`type=secret, id=X`: the blank ends the flag."""
@@ -114,6 +156,17 @@ class BrokenSecretMount:
                     safety=Safety.SAFE,
                     severity=Severity.ERROR,
                 )
+
+
+def objection(mount: Mount) -> str:
+    """Why BuildKit refuses the options, in its words; empty where a variable may still decide."""
+    if "$" in (mount.flag.value or ""):
+        return ""
+    try:
+        meaning((one.key, one.value) for one in mount.nodes)
+    except MountError as error:
+        return str(error)
+    return ""
 
 
 def apart(context: Context, mount: Mount) -> tuple[Span, ...]:

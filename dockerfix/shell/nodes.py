@@ -241,7 +241,6 @@ class Command:
     context: tuple[str, ...] = ()
     states: tuple[State, ...] = ()
     statement: Span = NOWHERE
-    script: Script | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str | None:
