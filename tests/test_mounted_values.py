@@ -17,6 +17,7 @@ REFERENCE = "npm config set //r.io/:_authToken=\\${%s} && npm ci\n"
 
 def after(folder: Path, body: str, build: str = "") -> str:
     """What becomes of `body` behind FROM; lines that are only broken because they are long are one."""
+    folder.mkdir(exist_ok=True)
     files = {"Dockerfile": "FROM node:20\n" + body}
     if build:
         files["build.sh"] = f"#!/bin/sh\n{build} .\n"
@@ -35,6 +36,7 @@ class TestName:
             ("T_TOKEN", "", "T_TOKEN"),
             ("t", "docker build --secret id=t,env=GITLAB_TOKEN", "GITLAB_TOKEN"),
             ("PATH", "", "PATH_SECRET"),
+            ("netrc", "", "NETRC_SECRET"),
         ],
     )
     def test_it_is_a_caller_s_or_the_id_s(
@@ -82,6 +84,44 @@ class TestForm:
         assert "env=T_SECRET,target=/run/secrets/t" in after(tmp_path, body)
 
 
+class TestContent:
+    @pytest.mark.parametrize(
+        "read",
+        [
+            "$(cat /run/secrets/t)",
+            "`cat /run/secrets/t`",
+            "$(< /run/secrets/t)",
+            "$(tr -d '\\n' < /run/secrets/t)",
+            "$(cat /run/secrets/t | tr -d '\\r\\n')",
+            "$(cat '/run/secrets/t' | xargs)",
+            "$(head -n1 /run/secrets/t)",
+        ],
+    )
+    def test_what_gives_the_file_without_its_end(self, tmp_path: Path, read: str) -> None:
+        body = f'RUN --mount=type=secret,id=t npm config set //r.io/:_authToken "{read}"\n'
+        assert '_authToken "\\${T_SECRET}"' in after(tmp_path, body)
+
+    def test_a_copy_moves_with_its_file(self, tmp_path: Path) -> None:
+        body = (
+            "USER ci\nRUN --mount=type=secret,id=netrc,mode=0444 cp /run/secrets/netrc ~/.netrc\n"
+            "RUN go mod download\n"
+        )
+        assert after(tmp_path, body) == (
+            "USER ci\nRUN --mount=type=secret,id=netrc,mode=0444 cat /run/secrets/netrc > ~/.netrc && "
+            "go mod download && rm -f ~/.netrc\n"
+        )
+
+    def test_what_no_image_takes_goes_at_the_end(self, tmp_path: Path) -> None:
+        body = (
+            "WORKDIR /app\nRUN --mount=type=secret,id=e if [ -f /run/secrets/e ]; then "
+            "cp /run/secrets/e .env; fi; npm run build\nFROM nginx\n"
+        )
+        small = body + "COPY --from=0 /app/dist /x\n"
+        assert "npm run build && rm -f .env\n" in after(tmp_path / "small", small)
+        whole = {"Dockerfile": "FROM node:20\n" + body + "COPY --from=0 /app /x\n"}
+        assert not looked_at(tmp_path / "whole", whole, unsafe_fixes=True).changes
+
+
 class TestNothing:
     @pytest.mark.parametrize(
         "body",
@@ -92,8 +132,9 @@ class TestNothing:
             'npm config set //r.io/:_authToken="$(base64 /run/secrets/t)"',
             'cat /run/secrets/t > .npmrc && sed -i "s/a/b/" .npmrc && npm ci',
             "cp /run/secrets/t /app/settings.json && npm run build",
+            "cp /run/secrets/t /home/$UID/.netrc; chown $UID /home/$UID/.netrc",
         ],
-        ids=["dump", "child", "loop", "changed", "edited", "container"],
+        ids=["dump", "child", "loop", "changed", "edited", "container", "handed on"],
     )
     def test_where_it_is_not_certain(self, tmp_path: Path, body: str) -> None:
         files = {

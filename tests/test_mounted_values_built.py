@@ -41,7 +41,8 @@ RUN --mount=type=secret,id=gh git config --global url."https://x:{READ % "gh"}@g
 RUN git clone https://github.com/a/b /b
 RUN --mount=type=secret,id=gl if [ -f /run/secrets/gl ]; then export GL_TOKEN="{READ % "gl"}"; fi; \\
     git clone https://me:${{GL_TOKEN}}@gitlab.com/a/c /c
-RUN --mount=type=secret,id=pw pip config set global.index-url https://u:{READ % "pw"}@p.io/simple
+RUN --mount=type=secret,id=pw pip config set global.index-url \\
+    https://u:$(tr -d '\\n' < /run/secrets/pw)@p.io/simple
 RUN pip install a
 RUN --mount=type=secret,id=cli gh auth login --with-token < /run/secrets/cli && gh release list
 RUN --mount=type=secret,id=netrc_word \\
@@ -54,8 +55,10 @@ USER 1000
 WORKDIR /tmp
 RUN --mount=type=secret,id=mine,uid=1000 cat /run/secrets/mine > settings.xml && \\
     mvn -s settings.xml test
+RUN --mount=type=secret,id=own,mode=0444 mkdir -p ~/.m2 && cp /run/secrets/own ~/.m2/settings.xml
+RUN mvn verify
 """
-GIVEN = ("npm", "rc", "gh", "gl", "pw", "cli", "netrc_word", "mine")
+GIVEN = ("npm", "rc", "gh", "gl", "pw", "cli", "netrc_word", "mine", "own")
 BUILD = (
     '#!/bin/sh\necho "$T_TOKEN" > token\necho "<p>$T_TOKEN</p>" > settings\n'
     "docker build -t app --secret id=of_file,src=token --secret id=settings,src=settings "
@@ -76,7 +79,7 @@ def test_no_command_stores_what_it_reads(tmp_path: Path) -> None:
     text = after["Dockerfile"]
     assert "@github.com" not in text
     assert "X_TOKEN=$(cat /tmp/token) && export X_TOKEN &&" in text
-    assert text.count("/run/secrets/") == 5
+    assert text.count("/run/secrets/") == 6
     for secret in (*GIVEN, "of_file", "settings"):
         assert f"id={secret}," in text or f"id={secret} " in text
 
@@ -105,6 +108,6 @@ def test_tools_log_in_with_the_same_and_no_layer_has_it(engine: Engine, tmp_path
         found.append(done.images["app"])
     was, now = found
     left = {place.hit.member for place in was.find({"key": canary})}
-    assert len(left) >= 9, left
+    assert len(left) >= 10, left
     assert not list(now.find({"key": canary}))
     assert was.files()["var/log/used"] == now.files()["var/log/used"]

@@ -74,6 +74,15 @@ def known(path: str) -> bool:
     return _row(path) is not None
 
 
+def called_like(name: str) -> bool:
+    """Whether `name` is that of such a file, but for its dot: netrc, npmrc."""
+    return any(
+        glob.strip("*").lstrip(".") == name.lower()
+        for row in rows()["kind"]
+        for glob in row["globs"]
+    )
+
+
 def _row(path: str) -> Mapping[str, Any] | None:
     tail = "/".join(path.lower().rsplit("/", 2)[-2:])
     base = tail.rpartition("/")[2]

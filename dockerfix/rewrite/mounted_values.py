@@ -9,11 +9,12 @@ A file that is used as a file is not its business.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
+from dockerfix.model.file_secrets import called_like
 from dockerfix.model.run_taint import run_leaks, with_heredocs
 from dockerfix.model.secrets import classify
 from dockerfix.model.taint import SHOWN, rows
@@ -21,7 +22,7 @@ from dockerfix.rewrite import forms
 from dockerfix.rewrite.composite import RUNTIME_NAMES, SHELL_NAMES
 from dockerfix.rewrite.mounts import Given, secret_mounts, with_frontend
 from dockerfix.rewrite.persisted import Cure, connected, cure
-from dockerfix.rewrite.shell_loads import Load, loads
+from dockerfix.rewrite.shell_loads import Load, content_of, loads
 from dockerfix.shell.words import is_name
 from dockerfix.source import Span
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from dockerfix.context import Context
+    from dockerfix.edits import Operation
     from dockerfix.model.taint import Leak
     from dockerfix.rewrite.forms import Form
     from dockerfix.shell import Assignment, Command, Part, Script, Word
@@ -116,7 +118,8 @@ def variable_of(
             names += [it.removeprefix("env:") for it in sources if it.startswith("env:")]
         plain = re.sub(r"\W", "_", given.id)
         plain = plain if plain != plain.lower() else plain.upper()
-        names += [plain] if classify(plain).secret else []
+        # Of a file's name a variable may say where the file is: NETRC.
+        names += [plain] if classify(plain).secret and not called_like(given.id) else []
         names += [f"{plain}_SECRET"]
     if any(it.kind != "env" for it in context.model.bindings_of(names[0])):
         # `arg-beside-mount` has the argument of that name, and mounts the variable.
@@ -158,10 +161,9 @@ def _form(context: Context, id: str, name: str) -> Form:
 
 def reads(script: Script, path: str) -> Iterator[Span]:
     """Where the shell puts in what the file at `path` holds: `$(cat PATH)`, `$(< PATH)`."""
-    file = rb"[\"']?" + re.escape(path.encode("utf-8", "surrogateescape")) + rb"[\"']?"
-    looks = rb"\$\(\s*(?:cat\s+|<\s*)%s\s*\)|`\s*cat\s+%s\s*`" % (file, file)
+    looks = content_of(re.escape(path.encode("utf-8", "surrogateescape")))
     parts = set(_substitutions(part for command in script.commands for part in _parts(command)))
-    for found in re.finditer(looks, script.text):
+    for found in looks.finditer(script.text):
         span = Span(found.start(), found.end())
         if span in parts or any(
             "substitution" in it.context and it.name == "cat" and span.contains(it.span)
@@ -221,9 +223,31 @@ def _fed(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
                     yield first[0].span, said
 
 
+def _written(name: str) -> bytes:
+    return b'printf "%%s\\n" "${%s}"' % name.encode()
+
+
+def as_files(
+    one: Told, operations: Iterable[Operation]
+) -> tuple[tuple[Operation, ...], frozenset[int]]:
+    """`operations` with `cat FILE` where a copy was told as text and moved on, and the RUNs (by
+    offset) that only need the file for it."""
+    changed, files = [], set()
+    said = _written(one.name)
+    for it in operations:
+        if it.verb == "insert_statement" and isinstance(it.value, bytes) and said in it.value:
+            path = (one.first.file or "").encode("utf-8", "surrogateescape")
+            value = it.value.replace(said, b"cat " + path)
+            if one.name.encode() not in value:
+                files.add(it.at.start)
+                it = replace(it, value=value)
+        changed.append(it)
+    return tuple(changed), frozenset(files)
+
+
 def _copied(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
     """A copy of the file is told as its text that is written."""
-    said = b'printf "%%s\\n" "${%s}"' % name.encode()
+    said = _written(name)
     for command in script.commands:
         place = copied_to(command, path)
         if place is not None and command.name == "cat":
@@ -322,13 +346,15 @@ def repair_file(context: Context, pass_name: str, one: Told, found: Cure) -> Fix
     """The fix that `found` is part of; None where a RUN cannot get the variable."""
     from dockerfix.rewrite.variable_given import given_variable
 
-    operations = given_variable(context, one, found)
+    changed, files = as_files(one, found.operations)
+    found.operations = list(changed)
+    operations = given_variable(context, one, found, files)
     if operations is None:
         return None
     calls = (*context.calls, *context.documents)
-    known = any(it.id == one.id for call in calls for it in call.secrets)
+    told = any(it.id == one.id for call in calls for it in call.secrets)
     gives = any(isinstance(it.value, bytes) and b",env=" in it.value for it in operations)
-    if gives and not known and not one.loads:
+    if gives and not told and not one.loads:
         found.say(
             "the secret must not end in a line break, which `$(cat FILE)` cut off and `env=` keeps"
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from dockerfix.model import references
 from dockerfix.model.outputs import in_place
 from dockerfix.model.readers import may_read
-from dockerfix.model.run_taint import setting_of
+from dockerfix.model.run_taint import fate, setting_of
 from dockerfix.model.runs import RunReading, is_script
 from dockerfix.model.taint import rows, takes_out
 from dockerfix.model.tools import started, table
@@ -147,7 +147,10 @@ def _removed_here(one: Keeping, leak: Leak) -> bool:
     way = _way(one, leak, Made(Span(0, 0), b"", ()))
     if not writers or way is None or way.users or ">>" in _operators(writers[0]):
         return False
-    run = one.reading.run
+    run, readers = one.reading.run, references.read_by(leak.path)
+    behind = [it for it in leak.script.commands if it.span.start > writers[-1].span.start]
+    if not any(it.words and _may_use(it, readers) for it in behind):
+        return False
     if run.heredocs:
         gone = _removal_beside_text(one, leak)
         if gone is None:
@@ -387,7 +390,15 @@ def _way(one: Keeping, leak: Leak, made: Made) -> Way | None:
             elif _moves_it(it, leak):
                 known = _no_more(context, it, stage, readers)
                 return Way(tuple(users), final=stage.in_final_chain) if known else None
-    return Way(tuple(users), final=stage.in_final_chain) if readers else None
+    if readers or (not users and _stays_here(one, leak)):
+        return Way(tuple(users), final=stage.in_final_chain)
+    return None
+
+
+def _stays_here(one: Keeping, leak: Leak) -> bool:
+    """Whether no image and no RUN behind this one can have the file, whoever reads such files."""
+    known = fate(one.context.model, one.reading.run, leak, one.context.reader.scripts)
+    return known.kind == "cache" and bool(leak.path)
 
 
 def _no_more(context: Context, at: Instruction, stage: Stage, readers: tuple[str, ...]) -> bool:

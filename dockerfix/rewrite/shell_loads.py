@@ -24,9 +24,25 @@ if TYPE_CHECKING:
     from dockerfix.shell.nodes import Assignment
     from dockerfix.syntax.nodes import Run
 
-_READS = re.compile(
-    rb"[\"']?(?:\$\(|`)\s*(?:cat\s+|<\s*)[\"']?(?P<path>/[\w./-]+)[\"']?\s*(?:\)|`)[\"']?"
-)
+_TRIMS = rb"tr\s+-d\s+[\"']?(?:\\[nr]|\[:space:\])+[\"']?"
+
+
+def content_of(path: bytes) -> re.Pattern[bytes]:
+    """`$(cat PATH)` and others that give what the file holds without the line break at its end;
+    `path` is a pattern."""
+    file = rb"[\"']?" + path + rb"[\"']?"
+    shapes = (
+        rb"(?:cat\s+|<\s*)" + file,
+        rb"cat\s+" + file + rb"\s*\|\s*(?:" + _TRIMS + rb"|xargs)",
+        _TRIMS + rb"\s*<\s*" + file,
+        rb"head\s+-n?\s*1\s+" + file,
+    )
+    inner = rb"\s*(?:" + b"|".join(shapes) + rb")\s*"
+    return re.compile(rb"\$\(" + inner + rb"\)|`" + inner + b"`")
+
+
+_READS = content_of(rb"/[\w./-]+")
+_PATH = re.compile(rb"/[\w./-]+")
 # Commands that leave a RUN as if they had not been there.
 QUIET = frozenset({"export", "set", ":", "true", "declare", "typeset", "readonly", "local"})
 
@@ -47,8 +63,9 @@ class Load:
 
 def path_read(value: bytes) -> str:
     """The path of the one file whose content the word is; empty for any other word."""
-    found = _READS.fullmatch(value.strip())
-    return found["path"].decode() if found else ""
+    found = _READS.fullmatch(value.strip().strip(b"\"'"))
+    path = _PATH.search(found[0]) if found else None
+    return path[0].decode() if path else ""
 
 
 def loads(context: Context) -> Iterator[Load]:

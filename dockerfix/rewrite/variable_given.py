@@ -18,7 +18,7 @@ from dockerfix.source import Span
 from dockerfix.syntax import make, verbs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from dockerfix.context import Context
     from dockerfix.edits import Operation
@@ -35,8 +35,11 @@ class _NotGivenError(Exception):
     """A RUN needs the variable and cannot have it."""
 
 
-def given_variable(context: Context, one: Told, found: Cure) -> tuple[Operation, ...] | None:
-    """The operations beside those of the cure `found`; None where a RUN cannot get the variable."""
+def given_variable(
+    context: Context, one: Told, found: Cure, files: Collection[int] = ()
+) -> tuple[Operation, ...] | None:
+    """The operations beside those of the cure `found`; None where a RUN cannot get the variable. The
+    RUNs `files` (by offset) read the file itself."""
     operations: list[Operation] = []
     name = one.name.encode()
     touched = {
@@ -51,6 +54,8 @@ def given_variable(context: Context, one: Told, found: Cure) -> tuple[Operation,
                 operations += _taken(context, one, found, held)
             elif held is not None and start in touched | found.readers.keys():
                 operations += _held(context, one, found, held)
+            elif held is None and start in files and start not in touched:
+                operations.append(_same_file(context, one, run))
             elif held is None and start in found.readers and start not in found.free:
                 operations += _new(context, one, run)
     except _NotGivenError:
@@ -109,15 +114,27 @@ def _new(context: Context, one: Told, run: Run) -> Iterator[Operation]:
         text = make.mount(id=one.id, env=one.name, required=True if required else None)
         yield verbs.add_mount(context.dockerfile, run, text)
         return
+    yield _same_file(context, one, run)
+    yield _loaded(context, one, run, one.first.file or "")
+
+
+def _same_file(context: Context, one: Told, run: Run) -> Operation:
+    """The mount of the file where the first RUN has it."""
     first, setting = one.first, context.model.setting
     raw = context.dockerfile.source.text(first.span).partition(b"=")[2]
     if setting(run).user is setting(first.run).user and b"$" not in raw and not first.env:
-        yield verbs.add_mount(context.dockerfile, run, raw)
-        yield _loaded(context, one, run, first.file or "")
-        return
-    text = forms.file_mount(context, run, one.id, required)
-    yield verbs.add_mount(context.dockerfile, run, text)
-    yield _loaded(context, one, run, forms.file_path(one.id))
+        return verbs.add_mount(context.dockerfile, run, raw)
+    uid, mode = forms.rights(context, run)
+    usual = first.file == forms.file_path(one.id)
+    text = make.mount(
+        id=one.id,
+        target=None if usual else first.file,
+        required=True if first.mount.required else None,
+        mode=mode,
+        uid=uid,
+        bare=b"required=" not in raw,
+    )
+    return verbs.add_mount(context.dockerfile, run, text)
 
 
 def _loaded(context: Context, one: Told, run: Run, path: str) -> Operation:
