@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from turning import calls_in, turned
+from whole_rewrites import looked_at
 
 from dockerfix.builders import markdown
 from dockerfix.finding import Refusal
@@ -79,3 +80,13 @@ def test_what_a_readme_shows_is_no_caller(tmp_path: Path) -> None:
         "```sh\ndocker build .\nNPM_TOKEN=1 docker build --secret id=NPM_TOKEN,env=NPM_TOKEN .\n"
         "ssh h docker build --build-arg NPM_TOKEN .\n```\n"
     )
+
+
+def test_a_command_of_another_dockerfile_changes_with_that_one(tmp_path: Path) -> None:
+    """It is not text that stays as it is, for whichever of the two."""
+    run = "FROM node:20\nARG T_TOKEN\nRUN npm ci --ignore-scripts\n"
+    shown = "```sh\ndocker build --build-arg T_TOKEN=1234 .\n```\n"
+    files = {"a/Dockerfile": run, "b/Dockerfile": run, "a/README.md": shown, "b/README.md": shown}
+    result = looked_at(tmp_path, files)
+    assert {"a/README.md", "b/README.md"} <= set(result.changes)
+    assert not result.not_changed

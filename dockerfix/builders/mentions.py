@@ -19,7 +19,7 @@ from dockerfix.globs import fits
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from dockerfix.builders.call import BuildCall
     from dockerfix.workspace import Workspace
@@ -104,6 +104,14 @@ def mentions(
         if raw in data:
             found += _in_file(path, data, raw, covered.get(path, []))
     return tuple(found)
+
+
+def names_secret(id: str, workspace: Workspace, besides: Container[str]) -> bool:
+    """Whether any file, but those in `besides`, has `id=ID`, as what gives secrets is written."""
+    raw = id.encode("utf-8", "surrogateescape")
+    given = re.compile(rb"\bid[\"']?\s*[=:]\s*[\"']?" + re.escape(raw) + rb"(?![\w.-])")
+    texts = (_read(workspace, path) for path in _files(workspace) if path not in besides)
+    return any(raw in data and given.search(data) is not None for data in texts)
 
 
 def matches(path: str, pattern: str) -> bool:

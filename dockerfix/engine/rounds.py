@@ -398,8 +398,13 @@ def _held(finding: Finding, refusal: Refusal) -> Finding:
 
 
 def _not_changed(first: _Round) -> Iterable[Place]:
+    fixes = [one.fix for one in first.findings if one.fix is not None]
+    changing = [(one.path, span) for fix in fixes for one in fix.operations for span in one.touches]
     for finding in first.findings:
-        yield from map(first.snapshot.inlines.placed_place, finding.not_changed)
+        for place in finding.not_changed:
+            # Commands of a README for another Dockerfile change with that one.
+            if not any(path == place.path and span.overlaps(place.span) for path, span in changing):
+                yield first.snapshot.inlines.placed_place(place)
     names = {one.variable for one in first.findings if one.fix is not None}
     if not names:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.mentions import names_secret
 from dockerfix.finding import Place, Refusal, Severity
 from dockerfix.rewrite.asked import gives, known, optional, runs_in
 from dockerfix.rewrite.mounts import finding, secret_mounts
@@ -41,7 +42,11 @@ class SecretNotGiven:
                 continue
             if given.mount.required:
                 yield self.required(context, given, without)
-            elif everywhere and not optional(context, given):
+            elif (
+                everywhere
+                and not optional(context, given)
+                and not names_secret(given.id, context.workspace, context.dockerfiles)
+            ):
                 yield self.nobody(context, given, without)
 
     def for_the_container(
