@@ -84,7 +84,8 @@ def may_read(
     or if they are not `complete` (others may lie in the image), a tool that expands variables in
     such a file may read any. `helpers`: what a credential helper reads that another RUN has set up
     (`helper_names`). `textual` is False for exec form, where `$X` in a word is no use. `follow`
-    judges programs that are scripts of the context.
+    judges programs that are scripts of the context. A command alone is judged without what it
+    assigns itself.
     """
     found: list[tuple[How, str]] = []
     use = _first_use(script, name) if textual and name else None
@@ -97,8 +98,9 @@ def may_read(
     for command in _commands(script):
         if not command.words or command in nested:
             continue
-        if use is None and any(one.name == name for one in command.prefix):
-            continue  # it gets another value
+        own = isinstance(script, Script) and any(one.name == name for one in command.prefix)
+        if own and use is None:
+            continue  # It gets another value.
         for one in started(command):
             if one.name in functions or (one.name == "eval" and _evaluates(command)):
                 continue
