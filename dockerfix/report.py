@@ -78,9 +78,12 @@ def full(one: Reported, names: Names) -> Iterator[str]:
         return
     if reason := _once(finding):
         yield printable(f"  why: {reason}")
-    for refusal in finding.refusals:
-        where = at(one, names, refusal.path, refusal.span.start)
-        yield printable(f"  refused: {where}: {_from_place(refusal)}")
+    for shown, elsewhere in _by_reason(finding):
+        for refusal in shown:
+            where = at(one, names, refusal.path, refusal.span.start)
+            yield printable(f"  refused: {where}: {_from_place(refusal)}")
+        if others := dict.fromkeys(names(refusal.path) for refusal in elsewhere):
+            yield printable(f"  refused: and for the same reason {', '.join(others)}")
     helps = dict.fromkeys((finding.help, *(refusal.help for refusal in finding.refusals)))
     for help in helps:
         for line in help.splitlines():
@@ -101,6 +104,17 @@ def _from_place(refusal: Refusal) -> str:
     kind, told, rest = refusal.reason.removeprefix(f"{refusal.path} (").partition(") passes ")
     named = told and refusal.reason.startswith(f"{refusal.path} (")
     return f"{kind} passes {rest}" if named else refusal.reason
+
+
+def _by_reason(finding: Finding) -> Iterator[tuple[list[Refusal], list[Refusal]]]:
+    """Refusals of one reason: those to show in full, and those of the fix's other Dockerfiles,
+    which say it at their own place again."""
+    reasons: dict[str, list[Refusal]] = {}
+    for refusal in finding.refusals:
+        reasons.setdefault(refusal.reason, []).append(refusal)
+    for group in reasons.values():
+        here = [one for one in group if one.path == finding.path]
+        yield (here, [one for one in group if one.path != finding.path]) if here else (group, [])
 
 
 def fixability(one: Reported, names: Names) -> str:

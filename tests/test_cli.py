@@ -390,3 +390,25 @@ def test_a_clean_file_loads_no_engine(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_what_several_dockerfiles_are_refused_for_is_told_once_each(tmp_path: Path) -> None:
+    names = ("a/Dockerfile", "b/Dockerfile", "c/Dockerfile")
+    lay_out(
+        tmp_path,
+        {
+            **dict.fromkeys(names, "FROM alpine\nCOPY . .\nRUN ls\n"),
+            ".env": f"DB_PASSWORD={CANARY}\n",
+            "compose.yaml": "services:\n"
+            + "".join(
+                f"  {one[0]}:\n    build: {{context: ., dockerfile: {one}}}\n" for one in names
+            ),
+        },
+    )
+    lines = dockerfix(tmp_path).stdout.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("b/Dockerfile:2:6: warning"))
+    refused = [line for line in lines[at:] if line.startswith("  refused: ")][:2]
+    assert refused == [
+        "  refused: b/Dockerfile:2:1: a container may read .env when it runs",
+        "  refused: and for the same reason a/Dockerfile, c/Dockerfile",
+    ]

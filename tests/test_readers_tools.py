@@ -155,6 +155,8 @@ def test_no_program_has_two_rows() -> None:
         "python3 -m venv /venv",
         "docker-php-ext-install pdo_mysql",
         "npm config set fund false",
+        "corepack enable && corepack install -g pnpm@latest-9",
+        "corepack prepare yarn@4 --activate && corepack disable npm",
         "TOKEN=1 && echo $TOKEN",
         "# a comment\nmkdir x",
         "TOKEN=1 make",
@@ -177,6 +179,7 @@ def test_commands_that_cannot_read_it(text: str) -> None:
         "cat /proc/self/environ", "npx next build", "bin/rails x", "git submodule foreach 'make'", "go generate ./...",
         "xargs make", "case $X in a) make;; esac", "f() { make; }; f", "x=$(make)", "./node_modules/.bin/next build",
         "TOKEN=1 make && make", "TOKEN=1; make", "TOKENS=1 make", "TOKEN=1 sh -c 'make'",
+        "corepack pnpm install", "corepack use pnpm@9",
     ],
 )  # fmt: skip
 def test_opaque_commands(text: str) -> None:

@@ -419,6 +419,8 @@ class TestContent:
             "AWS_SECRET_ACCESS_KEY=\nREGION=eu-west-1\n",
             "DATABASE_URL=postgres://app:app@db.example.com/app\n",
             "BROKER=amqp://app:q7Rv2kXw9LmZ@rabbitmq:5672\n",
+            "NEXT_PUBLIC_SENTRY_DSN=https://9f1c7a5e3b2d4c6f@sentry.example.com/7\n",
+            "VITE_APP_POSTHOG_API_KEY=phc_invented0canary1\n",
         ],
     )
     def test_what_holds_none(self, text: str) -> None:

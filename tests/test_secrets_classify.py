@@ -55,6 +55,17 @@ def test_precision_and_recall_on_labelled_declarations(file: str) -> None:
     assert {(row.name, row.label) for row in differ} == set(EXPLAINED[file])
 
 
+def test_a_value_that_a_bundler_ships_is_public_whatever_it_holds() -> None:
+    url = b"https://app:q7Rv2kXw9LmZ@api.example.com"
+    assert classify("API_BASE", url).secret
+    shipped = classify("NEXT_PUBLIC_API_BASE", url)
+    assert shipped.public
+    assert not shipped.secret
+    assert "ships" in shipped.evidence[0]
+    key = b"-----BEGIN RSA PRIVATE KEY-----\nMIIB"
+    assert classify("VITE_PEM", key).secret
+
+
 def test_the_use_tells_a_public_key_from_a_private_one() -> None:
     assert classify("SSH_KEY").secret
     public = classify("SSH_KEY", uses=("authorized-keys",))

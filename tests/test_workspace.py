@@ -42,6 +42,33 @@ def test_which_names_are_dockerfiles(name: str, expected: bool) -> None:
     assert looks_like_dockerfile(name) is expected
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("dockerfile.md", "# Dockerfile\n\nFrom the base image we take all.\n", False),
+        ("dockerfile.md", "FROM base tells docker where to start\n", False),
+        ("dockerfile.py", "# Rules\nfrom rules import Rule\n", False),
+        ("dockerfile.py", "from rules import (\n", False),
+        ("dockerfile.test.ts", 'import { it } from "vitest"\n', False),
+        ("Dockerfile.go", "package main\n", False),
+        (
+            "Dockerfile.go",
+            "# syntax=docker/dockerfile:1\r\n\r\nARG V=1\r\nFROM golang:$V\r\n",
+            True,
+        ),
+        ("Dockerfile.py", "from --platform=linux/amd64 python:3 as base\nRUN pip list\n", True),
+        ("Dockerfile.sh", "FROM alpine", True),
+        ("Dockerfile.js", "FROM \\\n  node:20\n", True),
+        ("Dockerfile.prod", "whatever it is\n", True),
+    ],
+)
+def test_a_page_or_code_about_dockerfiles_is_none(
+    tmp_path: Path, name: str, text: str, expected: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert bool(Workspace(str(tmp_path)).dockerfiles()) is expected
+
+
 def test_the_root_is_the_nearest_folder_that_says_so(tmp_path: Path) -> None:
     lay_out(
         tmp_path,

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from dockerfix.globs import fits
+from dockerfix.model.names import bundle_of
 from dockerfix.model.secrets import classify
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def holds(data: bytes) -> str:
     if any(_real(hit[1], "TOKEN") for hit in _CHANNEL.finditer(data)):
         return "a URL with a token"
     for hit in _PAIR.finditer(data):
-        if _real(hit[2], "PASSWORD"):
+        if _real(hit[2], "PASSWORD") and not bundle_of(hit[1].decode()):
             return "a password or token"
     for hit in _VARIABLE.finditer(data):
         name, value = hit[1].decode(), hit[2].strip()

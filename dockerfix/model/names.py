@@ -7,7 +7,7 @@ scopes. A project's own rules (`Overrides`) come before the table.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -33,7 +33,7 @@ class Name:
     otherwise), `public`, `fingerprint`, `carrier`, `path`, `silent` (no term in it). `fixed` means
     that a rule of the project decided and value and use do not matter. `user` marks the name of
     somebody or something, which no use turns into a secret; `often` a carrier that mostly holds a
-    credential where a build is given it."""
+    credential where a build is given it. `bundle` is the tool that ships a variable of this name."""
 
     stance: str
     kind: str = ""
@@ -182,6 +182,10 @@ def bundle_of(name: str) -> str:
     return next((tool for prefix, tool in table().public if upper.startswith(prefix)), "")
 
 
+def shipped_by(tool: str) -> str:
+    return f"{tool} puts variables of this prefix into what it ships"
+
+
 def selects_content(name: str) -> bool:
     """Whether the name's last word says that its value selects what is fetched (S5)."""
     rows = table()
@@ -207,12 +211,13 @@ def judge(name: str, overrides: Overrides | None = None) -> Name:
             kind = row.get("kind", "")
             score = 0.9 if stance == "secret" else 0.0
             often = row.get("often", False)
-            return Name(stance, kind, "strong", score, row["says"], often=often)
+            said = Name(stance, kind, "strong", score, row["says"], often=often)
+            return replace(said, bundle=bundle_of(name))
     said = _by_words(split(name))
-    if said.stance in {"secret", "switch"} and (tool := bundle_of(name)):
-        says = f"{tool} puts variables of this prefix into what it ships"
-        return Name("public", said.kind, said.strength, 0.0, says, bundle=tool)
-    return said
+    tool = bundle_of(name)
+    if tool and said.stance in {"secret", "switch"}:
+        return Name("public", said.kind, said.strength, 0.0, shipped_by(tool), bundle=tool)
+    return replace(said, bundle=tool) if tool else said
 
 
 def _by_words(words: tuple[str, ...]) -> Name:

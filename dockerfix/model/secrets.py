@@ -121,6 +121,10 @@ def _weigh(said: Name, form: Value, used: frozenset[str]) -> _Weighed:
         return False, said.kind, 0.9, (said.says,), True
     if form.form in {"credential", "frame"}:
         kind = form.kind
+        if said.bundle and kind != "private-key":
+            from dockerfix.model.names import shipped_by
+
+            return False, kind, 0.9, (shipped_by(said.bundle),), True
         score = 0.6 if kind == "key-id" else 0.97 if form.form == "credential" else 0.9
         named = said.says if said.stance == "secret" else ""
         return True, kind, score, (form.says, named, *_confirmed(used)), False

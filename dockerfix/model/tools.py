@@ -98,6 +98,7 @@ class Wrapper:
     names: frozenset[str]
     arguments: int
     takes_value: frozenset[str]
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,12 @@ def table() -> Table:
     return Table(
         tools=tuple(_tool(row, groups) for row in data["tool"]),
         wrappers=tuple(
-            Wrapper(frozenset(row["names"]), row["arguments"], frozenset(row["takes_value"]))
+            Wrapper(
+                frozenset(row["names"]),
+                row["arguments"],
+                frozenset(row["takes_value"]),
+                frozenset(row.get("own", ())),
+            )
             for row in data["wrapper"]
         ),
         harmless=tuple(data["sourced"]["harmless"]),
@@ -273,7 +279,7 @@ def _unwrapped(words: tuple[str, ...], dynamic: frozenset[int], at: int) -> Star
                 skipped, next_at = skipped + 1, next_at + 1
             else:
                 break
-        if next_at >= len(words):
+        if next_at >= len(words) or words[next_at] in wrapper.own:
             break
         at = next_at
     known = None if at in dynamic or "\x01" in words[at] else words[at].rpartition("/")[2]

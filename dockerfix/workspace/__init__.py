@@ -2,7 +2,8 @@
 
 Paths are relative to the root, with forward slashes; nothing outside the root is read or
 written, wherever a symlink leads. An overlay gives files other bytes without touching the
-disk. This module knows which files are named like Dockerfiles, not what is in any file.
+disk. This module knows which files are named like Dockerfiles, and of a page or of code that has
+such a name whether it begins as one; else not what is in any file.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from dockerfix.workspace.roots import find_root, is_root, looks_like_dockerfile
+from dockerfix.workspace.roots import (
+    find_root,
+    is_root,
+    looks_like_dockerfile,
+    may_be_other,
+    starts_a_build,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -234,9 +241,20 @@ class Workspace:
         """What is named like a Dockerfile below `folder`, sorted: also folders, broken symlinks
         and symlinks out of the root, which nobody can read and somebody should hear of."""
         prefix = folder.rstrip("/") + "/" if folder else ""
-        named = [path for path in self.files() if looks_like_dockerfile(path.rpartition("/")[2])]
+        named = [path for path in self.files() if self._named_like_one(path)]
         listed = self._listed()
         return tuple(sorted(one for one in (*named, *listed.odd) if one.startswith(prefix)))
+
+    def _named_like_one(self, path: str) -> bool:
+        name = path.rpartition("/")[2]
+        if not looks_like_dockerfile(name):
+            return False
+        if not may_be_other(name):
+            return True
+        try:
+            return starts_a_build(self.read(path))
+        except Unreadable:
+            return True
 
     def write(self, changes: Mapping[str, bytes]) -> None:
         """Replace the bytes of every file of `changes`, or of none. Raises WriteError.

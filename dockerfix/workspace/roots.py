@@ -13,6 +13,18 @@ ROOT_KEY = re.compile(rb"(?m)^[ \t]*root[ \t]*=[ \t]*true\b")
 FIRST_TABLE = re.compile(rb"(?m)^[ \t]*\[")
 NAMES = frozenset({"Dockerfile", "dockerfile", "Containerfile", "containerfile"})
 SUFFIXED = tuple(f"{stem}{joint}" for stem in NAMES for joint in "-_")
+_NOTES_AND_CODE = """
+adoc c cc cfg cjs conf cpp cs css csv cts cue diff erl ex exs go h hpp hs htm html
+ini ipynb java js json json5 jsonc jsx kt lark less lock lua map md mdx mjs mts nix
+patch php pl po prisma proto ps1 py pyi r rb rs rst scala scss sh snap sql svelte
+svg swift tex tf toml ts tsx txt vim vue xml yaml yml zig
+"""
+NOTES_AND_CODE = frozenset(_NOTES_AND_CODE.split())
+STARTS = re.compile(
+    rb"(?:\xef\xbb\xbf)?(?:[ \t]*(?:#[^\n]*)?\r?\n)*[ \t]*(?i:"
+    rb"FROM(?:[ \t]+--\S+)*[ \t]+[^\s-]\S*(?:[ \t]+AS[ \t]+\S+)?[ \t]*(?:\r?\n|\Z|[\\`])"
+    rb"|ARG[ \t]+[A-Z_])"
+)
 OTHER_FILES = (".dockerignore", ".containerignore", ".orig", ".rej", "~", ".swp")
 
 
@@ -62,3 +74,14 @@ def looks_like_dockerfile(name: str) -> bool:
     if not dot and name.startswith(SUFFIXED):
         return True
     return name.endswith((".Dockerfile", ".dockerfile", ".Containerfile", ".containerfile"))
+
+
+def may_be_other(name: str) -> bool:
+    """Whether a name that looks like a Dockerfile's may be that of a page or of code about them:
+    `dockerfile.md`, `Dockerfile.test.ts`. `Dockerfile.go` may be both: `starts_a_build` decides."""
+    return name.partition(".")[0] in NAMES and name.rpartition(".")[2].lower() in NOTES_AND_CODE
+
+
+def starts_a_build(data: bytes) -> bool:
+    """Whether the first line that is no comment is a FROM or an ARG, as in each Dockerfile."""
+    return STARTS.match(data) is not None
