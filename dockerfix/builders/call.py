@@ -40,7 +40,7 @@ class BuildArg:
     variable is known to be in the client's environment with that value. `always_set` is
     False for the bare `--build-arg X`, which passes nothing where X is unset, and for
     conditional flags. `doubt` says what may differ once it is a secret (then a fix that takes
-    it is unsafe).
+    it is unsafe). `path` is the file that has it, where that is not the call's.
     """
 
     name: str
@@ -51,6 +51,7 @@ class BuildArg:
     always_set: bool = True
     may_be_empty: bool = True
     doubt: str = ""
+    path: str = ""
 
 
 class Fault(NamedTuple):

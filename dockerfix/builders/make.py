@@ -12,24 +12,27 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dockerfix.builders.call import BuildArg, BuildCall, SecretFlag, Value
 from dockerfix.builders.command_line import mentions_build
 from dockerfix.builders.make_conditions import tested, without_commas
+from dockerfix.builders.make_sites import DefinitionSite, removal
 from dockerfix.builders.make_variables import (
     Family,
     Variables,
     family,
     is_makefile,
+    moved,
     split,
+    strangers,
 )
 from dockerfix.builders.shell_ssh import key_file, take_ssh
 from dockerfix.edits import Edit, Operation
 from dockerfix.finding import Refusal
 from dockerfix.formats.make import Assignment, Recipe, RecipeLine, references
 from dockerfix.formats.make_text import RecipeText, shell_text
-from dockerfix.source import Source, Span
+from dockerfix.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from dockerfix.workspace import Workspace
 
 KIND = "make"
+Said = TypeVar("Said")
 MOST_READINGS = 8
 
 
@@ -57,7 +61,7 @@ def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCa
     for recipe in found.main.recipes:
         for shell in recipe.shells:
             calls += _in_shell(found, recipe, shell)
-    return _sharing(found, calls)
+    return _sharing(found, calls, workspace)
 
 
 def _in_shell(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> Iterator[BuildCall]:
@@ -75,11 +79,19 @@ def _in_shell(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> I
             if not isinstance(call.dialect, ShellDialect):
                 continue
             dialect = MakeDialect(call.dialect, found, text, tuple(line.span for line in shell))
+            end = len(found.main.source.data)
+            span = call.span if call.span.end <= end else shell[0].span
             mine = replace(
                 call,
                 dialect=dialect,
+                span=span,
                 cwd=_folder(found.folder, call.cwd),
-                args=tuple(dialect.seen_by_make(arg) for arg in call.args),
+                args=tuple(dialect.placed(dialect.seen_by_make(arg)) for arg in call.args),
+                secrets=tuple(
+                    one if one.span.end <= end else one._replace(span=span, fault=None)
+                    for one in call.secrets
+                ),
+                refusal=dialect.said(call.refusal),
                 unresolved=tuple(_may_hold_flags(text, call.unresolved)),
             )
             mine = _on_old_builder(mine, found)
@@ -130,7 +142,7 @@ def _may_hold_flags(text: RecipeText, words: Iterable[str]) -> Iterator[str]:
 def _readings(found: Family, recipe: Recipe, shell: tuple[RecipeLine, ...]) -> Iterator[RecipeText]:
     variables = Variables(found, recipe.targets)
     lines = tuple(line.span for line in shell)
-    data, prefix = found.main.source.data, found.main.prefix
+    data, prefix = found.whole, found.main.prefix
 
     def project() -> RecipeText:
         return shell_text(data, lines, prefix, variables.resolve)
@@ -171,14 +183,14 @@ def _folder(base: str, cwd: str | None) -> str | None:
     return "" if full == "." else full
 
 
-def _sharing(found: Family, calls: list[BuildCall]) -> list[BuildCall]:
+def _sharing(found: Family, calls: list[BuildCall], workspace: Workspace) -> list[BuildCall]:
     """Tell every dialect which flags stand in a variable, and refuse what cannot be changed
     because something that is no build uses the variable too."""
     definitions: dict[Span, Assignment] = {}
     users: dict[Span, list[BuildCall]] = defaultdict(list)
     for call in calls:
         for arg in call.args:
-            held = _definition(found, arg.span)
+            held = _definition(found, found.span_of(call.path, arg))
             if held is not None:
                 definitions[held.value] = held
                 users[held.value].append(call)
@@ -186,6 +198,10 @@ def _sharing(found: Family, calls: list[BuildCall]) -> list[BuildCall]:
         dialects = [call.dialect for call in users[value] if isinstance(call.dialect, MakeDialect)]
         lines = [line for dialect in dialects for line in dialect.lines]
         stray = _stray_use(found, held.name, lines)
+        path = found.placed(held.span)[0].source.path
+        if path != found.main.source.path and stray is None:
+            other = next(strangers(found, path, workspace), None)
+            stray = None if other is None else (other, Span(0, 0))
         for call in users[value]:
             if isinstance(call.dialect, MakeDialect):
                 call.dialect.in_variables.append(held)
@@ -195,7 +211,7 @@ def _sharing(found: Family, calls: list[BuildCall]) -> list[BuildCall]:
 
 
 def _definition(found: Family, span: Span) -> Assignment | None:
-    return next((one for one in found.main.assignments if one.value.contains(span)), None)
+    return next((one for one in found.definitions if one.value.contains(span)), None)
 
 
 def _stray_use(found: Family, name: str, lines: Sequence[Span]) -> tuple[str, Span] | None:
@@ -218,62 +234,6 @@ def _stray_use(found: Family, name: str, lines: Sequence[Span]) -> tuple[str, Sp
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class DefinitionSite:
-    """A variable's value. Takes finished edits of the file; a `+=` that ends up empty goes."""
-
-    path: str
-    span: Span
-    value: Span
-
-    def lower(self, source: Source, operations: Sequence[Operation]) -> Iterable[Edit]:
-        edits = sorted({Edit(*operation.value) for operation in operations})  # type: ignore[misc]
-        found: list[Edit] = []
-        for edit in edits:
-            last = found[-1] if found else None
-            if last and not edit.text and not last.text and edit.span.start <= last.span.end:
-                found[-1] = Edit(Span(last.span.start, max(last.span.end, edit.span.end)), b"")
-            else:
-                found.append(edit)
-        left = source.text(self.value)
-        for edit in reversed(found):
-            at = edit.span.start - self.value.start
-            left = left[:at] + edit.text + left[at + edit.span.end - edit.span.start :]
-        if all(edit.text for edit in found):
-            return found
-        kept = left.rstrip(b" \t\r\n\\")
-        if kept.strip():
-            # Nothing may end in a backslash that would take in the next line.
-            return [Edit(self.value, kept)] if len(kept) < len(left.rstrip(b" \t")) else found
-        start, end = self.span.start, self.value.end
-        operator = source.data[start : self.value.start]
-        if (
-            operator.rstrip().endswith(b"+=")
-            and source.line_span(source.line(start)).start == start
-        ):
-            newline = source.data.find(b"\n", end)
-            return [Edit(Span(start, len(source.data) if newline < 0 else newline + 1), b"")]
-        return [Edit(Span(len(source.data[: self.value.start].rstrip(b" \t")), end), b"")]
-
-
-def removal(data: bytes, value: Span, flag: Span) -> Span:
-    """What goes with `flag`, which stands in a variable's `value`: its blanks, or its line."""
-    start, end = flag
-    while start > value.start and data[start - 1] in b" \t":
-        start -= 1
-    while end < value.end and data[end] in b" \t":
-        end += 1
-    continued = re.compile(rb"\\\r?\n").match(data, end, value.end)
-    fresh = start > value.start and data[start - 1] == 0x0A
-    if fresh and continued is not None:
-        return Span(start, continued.end())
-    if fresh and end == value.end:
-        return Span(len(data[: start - 1].rstrip(b" \t\r\\")), end)
-    if start > value.start:
-        return Span(start, flag.end)
-    return Span(flag.start, end)
-
-
 @dataclass(eq=False)
 class MakeDialect:
     """A call in recipe `lines`. `in_variables` are the definitions that hold flags of it, `strays`
@@ -293,13 +253,11 @@ class MakeDialect:
 
     def seen_by_make(self, arg: BuildArg) -> BuildArg:
         """`arg` with what only make knows: references inside quotes, conditional definitions."""
-        source = self.family.main.source
-        if arg.value is Value.LITERAL and any(references(source.data, arg.span)):
+        data = self.family.whole
+        if arg.value is Value.LITERAL and any(references(data, arg.span)):
             arg = replace(arg, value=Value.TEXT)
         held = _definition(self.family, arg.span)
-        if (held is not None and held.condition) or tested(
-            source.data, self._around(arg.span), arg.span
-        ):
+        if (held is not None and held.condition) or tested(data, self._around(arg.span), arg.span):
             arg = replace(arg, always_set=False)
         if arg.value is Value.TEXT and self._tilde(arg):
             arg = replace(arg, doubt="the shell may expand a tilde at the start of the value")
@@ -314,7 +272,7 @@ class MakeDialect:
 
     def _tilde(self, arg: BuildArg) -> bool:
         """Whether a make variable of the value starts with `~`, which a flag does not expand."""
-        data = self.family.main.source.data
+        data = self.family.whole
         variables = Variables(self.family, ())
         return any(
             b"~" in found.value
@@ -325,28 +283,34 @@ class MakeDialect:
     def take_secret(
         self, call: BuildCall, arg: BuildArg, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
-        return self._unable(arg) or self._placed(self.inner.take_secret(call, arg, id, source))
+        arg = self._in_whole(arg)
+        return self.said(
+            self._unable(arg) or self._placed(self.inner.take_secret(call, arg, id, source))
+        )
 
     def add_secret(
         self, call: BuildCall, id: str, source: str | None
     ) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.add_secret(call, id, source))
+        return self.said(self._placed(self.inner.add_secret(call, id, source)))
 
     def take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
+        return self.said(self._take_ssh(call, self._in_whole(arg), form))
+
+    def _take_ssh(self, call: BuildCall, arg: BuildArg, form: str) -> Sequence[Operation] | Refusal:
         result = self._unable(arg) or self._placed(self.inner.take_ssh(call, arg, form))
         path = self._key_file(arg, form) if isinstance(result, Refusal) else None
         if path is None:
             return result
         if _definition(self.family, arg.span) is None:
             return self._placed(take_ssh(self.inner, call, arg, form, path))
-        dropped, added = self.drop(call, arg), self.add_ssh(call, f'"default={path}"')
+        dropped, added = self._drop(call, arg), self.add_ssh(call, f'"default={path}"')
         if isinstance(dropped, Refusal) or isinstance(added, Refusal):
             return dropped if isinstance(dropped, Refusal) else added
         return [*dropped, *added]
 
     def _key_file(self, arg: BuildArg, form: str) -> str | None:
         """F where the value is a make variable that is `$(shell cat F)`, or a command for the shell."""
-        data = self.family.main.source.data
+        data = self.family.whole
         found = list(references(data, arg.span))
         if len(found) != 1:
             return None
@@ -357,19 +321,41 @@ class MakeDialect:
         return path if path is not None and "$(" not in path else None
 
     def add_ssh(self, call: BuildCall, value: str) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.add_ssh(call, value))
+        return self.said(self._placed(self.inner.add_ssh(call, value)))
 
     def mend_secret(self, call: BuildCall, flag: SecretFlag) -> Sequence[Operation] | Refusal:
-        return self._placed(self.inner.mend_secret(call, flag))
+        return self.said(self._placed(self.inner.mend_secret(call, flag)))
 
     def drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
+        return self.said(self._drop(call, self._in_whole(arg)))
+
+    # -- places ---------------------------------------------------------------
+
+    def placed(self, arg: BuildArg) -> BuildArg:
+        """`arg` with its place in the file that has it."""
+        file, span = self.family.placed(arg.span)
+        other = "" if file is self.family.main else file.source.path
+        return replace(arg, span=span, path=other)
+
+    def _in_whole(self, arg: BuildArg) -> BuildArg:
+        """The inverse of `placed`."""
+        span = self.family.span_of(self.family.main.source.path, arg)
+        return replace(arg, span=span, path="")
+
+    def said(self, result: Said) -> Said:
+        """A refusal with its place in the file that has it."""
+        if not isinstance(result, Refusal) or result.path != self.family.main.source.path:
+            return result
+        file, span = self.family.placed(result.span)
+        return replace(result, path=file.source.path, span=span)
+
+    def _drop(self, call: BuildCall, arg: BuildArg) -> Sequence[Operation] | Refusal:
         unable = self._unable(arg)
         if unable is not None:
             return unable
-        source = self.family.main.source
         held = _definition(self.family, arg.span)
         if held is not None:
-            cut = removal(source.data, held.value, arg.span)
+            cut = removal(self.family.whole, held.value, arg.span)
             return [self._rewrite(held, Edit(cut, b""), arg.span.start)]
         return self._placed(self.inner.drop(call, arg))
 
@@ -410,14 +396,15 @@ class MakeDialect:
 
     def _changes_later(self, held: Assignment, arg: BuildArg) -> bool:
         """Whether the value would be another one if the recipe computed it."""
-        data = self.family.main.source.data
+        data = self.family.whole
         variables = Variables(self.family, ())
         for one in references(data, arg.span):
             for found in variables.assignments(one.name or ""):
-                here = found.file is self.family.main
+                here = found.file is self.family.placed(held.span)[0]
                 if not here or found.assignment.targets is not None:
                     return True
-                if found.assignment.span.start > held.span.start:
+                base = self.family.base(found.file.source.path)
+                if found.assignment.span.start + base > held.span.start:
                     return True
         return False
 
@@ -428,7 +415,7 @@ class MakeDialect:
         found: list[Operation] = []
         variables = {one.member[1] for one in result if one.verb == "set"}  # type: ignore[index]
         for operation in result:
-            data = self.family.main.source.data
+            data = self.family.whole
             plain = without_commas(data, operation, self._around, variables)
             if plain is None:
                 return Refusal(
@@ -469,16 +456,18 @@ class MakeDialect:
                 yield self._rewrite(definition, edit, *operation.order)
 
     def _rewrite(self, held: Assignment, edit: Edit, *order: int) -> Operation:
-        path = self.family.main.source.path
+        file, at = self.family.placed(held.span)
+        base = held.span.start - at.start
+        span, value = moved(edit.span, -base), moved(held.value, -base)
         return Operation(
-            path,
+            file.source.path,
             "rewrite",
-            ("edit", edit.span, edit.text if edit.span.empty else b""),
-            (edit.span, edit.text),
-            held.span,
-            (edit.span,),
+            ("edit", span, edit.text if span.empty else b""),
+            (span, edit.text),
+            at,
+            (span,),
             order,
-            site=DefinitionSite(path, held.span, held.value),
+            site=DefinitionSite(file.source.path, at, value),
         )
 
     def _held(self, edit: Edit) -> Assignment | None:

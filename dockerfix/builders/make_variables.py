@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.formats.make import Assignment, Makefile, Reference, read, references
@@ -19,6 +21,7 @@ from dockerfix.source import Source, Span
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from dockerfix.builders.call import BuildArg
     from dockerfix.workspace import Workspace
 
 SHELL_SAFE = re.compile(rb"[A-Za-z0-9_./:@%+,=-]*\Z")
@@ -47,17 +50,57 @@ class Definition(NamedTuple):
         return self.file.source.text(self.assignment.value)
 
 
-class Family(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Family:
     """A Makefile with everything that make reads together with it, in reading order.
 
     `unseen`: an include could not be read, or an `$(eval)` is computed. `folder` is where make
-    runs, relative to the root.
+    runs, relative to the root. `whole` is the text of `main` with those of the others behind it:
+    places in it are what a recipe's text is mapped to.
     """
 
     main: Makefile
     files: tuple[Makefile, ...]
     unseen: bool
     folder: str
+
+    @cached_property
+    def whole(self) -> bytes:
+        return b"\n".join(file.source.data for file, _ in self._bases)
+
+    @cached_property
+    def _bases(self) -> tuple[tuple[Makefile, int], ...]:
+        found, at = [], 0
+        for file in (self.main, *(one for one in self.files if one is not self.main)):
+            found.append((file, at))
+            at += len(file.source.data) + 1
+        return tuple(found)
+
+    def base(self, path: str) -> int:
+        """Where the text of a file starts in `whole`."""
+        return next(base for file, base in self._bases if file.source.path == path)
+
+    def placed(self, span: Span) -> tuple[Makefile, Span]:
+        """The file that has a place of `whole`, and the place in it."""
+        file, base = next(one for one in reversed(self._bases) if one[1] <= span.start)
+        return file, Span(span.start - base, span.end - base)
+
+    def span_of(self, path: str, arg: BuildArg) -> Span:
+        """The place in `whole` of an argument of a call in the file at `path`."""
+        return moved(arg.span, self.base(arg.path or path))
+
+    @cached_property
+    def definitions(self) -> tuple[Assignment, ...]:
+        """All assignments, with their places in `whole`."""
+        return tuple(
+            replace(one, span=moved(one.span, base), value=moved(one.value, base))
+            for file, base in self._bases
+            for one in file.assignments
+        )
+
+
+def moved(span: Span, by: int) -> Span:
+    return Span(span.start + by, span.end + by)
 
 
 def is_makefile(path: str) -> bool:
@@ -83,6 +126,14 @@ def family(path: str, data: bytes, workspace: Workspace) -> Family:
     files = [main if one.source.path == path else one for one in files]
     evals = any(len(one.evals) != len(_EVAL.findall(one.source.data)) for one in files if one.evals)
     return Family(main, tuple(files), unseen or evals, folder)
+
+
+def strangers(found: Family, path: str, workspace: Workspace) -> Iterator[str]:
+    """Makefiles outside the family that read the file at `path` as well."""
+    known = {one.source.path for one in found.files}
+    yield from (
+        one.source.path for one in _parents(path, workspace) if one.source.path not in known
+    )
 
 
 def _parents(path: str, workspace: Workspace) -> Iterator[Makefile]:
@@ -142,7 +193,7 @@ class Variables:
     def __init__(self, found: Family, targets: tuple[str, ...]) -> None:
         self.family = found
         self.targets = targets
-        self.data = found.main.source.data
+        self.data = found.whole
         self.choice: dict[str, int] = {}
         self.several: dict[str, int] = {}
         self.used: set[str] = set()
@@ -240,8 +291,15 @@ class Variables:
         if any(one.assignment.operator == "!=" for one in chain):
             return None
         here = self.family.main.source.path
-        if all(one.file.source.path == here for one in chain):
-            return Inline(tuple(one.assignment.value for one in chain))
+        own = all(one.file.source.path == here for one in chain)
+        # What holds flags is followed into other files.
+        if own or any(_FLAGS.search(one.value) for one in chain):
+            return Inline(
+                tuple(
+                    moved(one.assignment.value, self.family.base(one.file.source.path))
+                    for one in chain
+                )
+            )
         found = b" ".join(one.value for one in chain)
         return None if b"$" in found or b"\\" in found else Known(found)
 

@@ -97,7 +97,9 @@ def mentions(
     raw = name.encode("utf-8", "surrogateescape")
     covered: dict[str, list[Span]] = {}
     for call in known_calls:
-        covered.setdefault(call.path, []).extend((call.span, *(arg.span for arg in call.args)))
+        covered.setdefault(call.path, []).append(call.span)
+        for arg in call.args:
+            covered.setdefault(arg.path or call.path, []).append(arg.span)
     found: list[Mention] = []
     for path in _files(workspace):
         data = _read(workspace, path)

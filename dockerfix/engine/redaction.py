@@ -56,9 +56,9 @@ def _values(result: Result) -> Iterator[bytes]:
                 file, span = before.inlines.place(path, binding.value.span)
                 yield before.workspace.read(file)[span.start : span.end]
     for call in before.calls:
-        data = before.workspace.read(call.path)
         for arg in call.args:
             if arg.name in variables or classify(arg.name).secret:
+                data = before.workspace.read(arg.path or call.path)
                 text = data[arg.span.start : arg.span.end]
                 _, equals, value = text.rpartition(arg.name.encode() + b"=")
                 if equals:

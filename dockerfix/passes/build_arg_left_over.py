@@ -41,7 +41,7 @@ class BuildArgLeftOver:
         fix = None if isinstance(result, Refusal) else Fix(self.name, safety, "none", tuple(result))
         does = ", which this fix does" if fix is not None else ""
         return Finding(
-            path=call.path,
+            path=passed[-1].path or call.path,
             span=passed[-1].span,
             name=self.name,
             variable=name,

@@ -137,7 +137,7 @@ def _shown(
             result = call.drop(arg) if drop else call.take_secret(arg, id, given)
             if not isinstance(result, Refusal):
                 found.operations.extend(result)
-                turned.append(Place(call.path, arg.span, ""))
+                turned.append(Place(arg.path or call.path, arg.span, ""))
     return tuple(turned)
 
 
@@ -197,7 +197,7 @@ def _turn_one(
             found.doubts.append(Doubt("S8", f"{where}: {arg.doubt}"))
         if arg.value.value == "literal" and not drop:
             message = f"the value of {name} is written out here: rotate it"
-            found.literals.append(Place(call.path, arg.span, message))
+            found.literals.append(Place(arg.path or call.path, arg.span, message))
 
 
 def _tie(call: BuildCall) -> str:

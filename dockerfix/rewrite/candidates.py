@@ -121,7 +121,7 @@ def passed(context: Context, name: str) -> Iterator[bytes]:
     """The values that callers in the tree pass, as they are written there."""
     for call in context.calls:
         for arg in call.passes(name):
-            text = context.workspace.read(call.path)[arg.span.start : arg.span.end]
+            text = context.workspace.read(arg.path or call.path)[arg.span.start : arg.span.end]
             value = text.partition(name.encode("utf-8", "surrogateescape") + b"=")[2]
             if value:
                 yield value.strip(b"\"' \t\\\r\n")
