@@ -190,7 +190,7 @@ STDIN = {
     "tar -c . | docker build -f ci/Dockerfile -": ("name", ("ci/Dockerfile",)),
     "cat ci/Dockerfile b/Dockerfile | docker build -": ("unresolved", ()),
     "generate | docker build -": ("unresolved", ()),
-    "docker build - <<EOF\nFROM a\nEOF": ("unresolved", ()),
+    "docker build - <<EOF\nFROM a\nEOF": ("context", ("build.sh#heredoc-1",)),
 }
 
 
