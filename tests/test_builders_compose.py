@@ -247,6 +247,18 @@ def test_an_override_passes_for_its_base(tmp_path: Path) -> None:
         assert (call.context, [arg.name for arg in call.args]) == (context, names)
 
 
+def test_a_file_whose_services_only_extend_others_says_what_the_secret_is(tmp_path: Path) -> None:
+    files = {
+        FILE: "services:\n  a:\n    extends: {file: base.yml, service: b}\n",
+        "base.yml": "services:\n  b:\n    build:\n      context: .\n      args: [X]\n",
+    }
+    after = turned(compose, tmp_path, files, FILE, ["X"])
+    assert not isinstance(after, Refusal)
+    said = {name: yaml.safe_load(data) for name, data in after.items()}
+    assert said[FILE]["secrets"] == {"X": {"environment": "X"}}
+    assert said["base.yml"]["services"]["b"]["build"] == {"context": ".", "secrets": ["X"]}
+
+
 def test_paths_may_count_from_a_folder_above(tmp_path: Path) -> None:
     """`include` and the first `-f` say from where: what is there decides."""
     text = "services:\n  a:\n    build: {context: ./web, dockerfile: ../docker/D}\n"

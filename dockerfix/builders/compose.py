@@ -42,7 +42,7 @@ def claims(path: str, head: bytes) -> bool:
 
 def find_calls(path: str, data: bytes, workspace: Workspace) -> Iterable[BuildCall]:
     """A call for each service of the file at `path` that has a build of its own."""
-    if b"build" not in data or b"services" not in data:
+    if b"services" not in data or not (b"build" in data or b"extends" in data):
         return
     named = _NAME.fullmatch(path.rpartition("/")[2]) is not None
     if not named and _SERVICES.search(data) is None:
