@@ -70,7 +70,12 @@ class SecretInArg:
             message=f"ARG {candidate.name} writes a proxy with credentials into the image history",
             reason="; ".join(candidate.verdict.evidence),
             help=f"remove the line: BuildKit gives {candidate.name} to every RUN without it; "
-            f"keep passing `--build-arg {candidate.name}`",
+            + (
+                f"pass `--build-arg {candidate.name}=...`, which not every build does, and rotate "
+                "the password: old images and the git history keep it"
+                if safety is Safety.UNSAFE
+                else f"keep passing `--build-arg {candidate.name}`"
+            ),
             residual="none",
             refusals=refusals,
             fix=None if refusals else Fix(self.name, safety, "none", operations),

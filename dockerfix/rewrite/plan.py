@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from dockerfix.rewrite.forms import Form
     from dockerfix.source import Span
 
+ONLY_RUN = "only RUN can mount a secret"
+
 
 @dataclass(slots=True)
 class Plan:
@@ -220,11 +222,12 @@ def other_readers(
                 continue
             keyword = one.instruction.keyword.upper()
             line = context.dockerfile.source.line(one.span.start)
+            only = "only its command can have a secret" if one.role == "mount" else ONLY_RUN
             yield Refusal(
-                f"{keyword} on line {line} uses ${binding.name}, and only RUN can mount a secret",
+                f"{keyword} on line {line} uses ${binding.name}, and {only}",
                 context.path,
                 one.span,
-                help_for(keyword, binding.name),
+                help_for("--mount" if one.role == "mount" else keyword, binding.name),
             )
 
 
@@ -238,6 +241,8 @@ def help_for(keyword: str, name: str) -> str:
         return f"build the value inside the RUN that needs it, with a mount of {name}"
     if keyword == "FROM":
         return "log in to the registry with `docker login` on the client instead"
+    if keyword == "--mount":
+        return f"write the value of ${name} out there, or leave it to another ARG that is no secret"
     return f"take ${name} out of the {keyword} by hand: its value stays in the image"
 
 
