@@ -49,6 +49,14 @@ def test_from_holds_the_fix_back(tmp_path: Path) -> None:
     )
 
 
+def test_a_global_argument_that_a_run_was_to_read_is_not_thrown_away(tmp_path: Path) -> None:
+    done = rewrite(tmp_path, b"ARG TOKEN\nFROM a\nRUN curl -u $TOKEN https://h.example.com\n")
+    assert not done.result.changes
+    assert done.finding().refusals[0].reason.startswith("line 3 reads $TOKEN, and never got it")
+    # Nothing reads it here.
+    assert rewrite(tmp_path, b"ARG TOKEN\nFROM a\nRUN curl https://h.example.com\n").result.changes
+
+
 LITERAL = [
     b"COPY <<'E' /x\n$TOKEN\nE",
     b"LABEL a=\\$TOKEN b='$TOKEN'",

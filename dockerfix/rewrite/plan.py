@@ -119,6 +119,7 @@ def build_plan(
     wanted = tuple(deliveries(context, found))
     plan.refusals.extend(one for one in wanted if isinstance(one, Refusal))
     mounted = tuple(one for one in wanted if isinstance(one, Mounted))
+    plan.refusals.extend(() if mounted else out_of_reach(context, name, found.removed))
     plan.mounted, plan.cure = keep_out(context, found.removed, mounted, plan.order, copied)
     others = [one for path, one in context.dockerfiles.items() if path != context.path]
     plan.frontend = frontend(context.dockerfile, others, context.config.syntax)
@@ -203,6 +204,26 @@ def uncovered(context: Context, removed: tuple[Binding, ...]) -> Iterable[Refusa
                     f"delete the ENV {one.name} on line {line} too, if nothing needs its value",
                 )
                 return
+
+
+def out_of_reach(context: Context, name: str, removed: tuple[Binding, ...]) -> Iterable[Refusal]:
+    """An ARG before FROM that no stage declares again, and a RUN that was to read it (rule 2.7)."""
+    if any(one.kind != "global" for one in removed):
+        return
+    for run in context.runs:
+        uses = context.reader.reading(run, name).uses
+        if name not in context.model.environment(run) and any(
+            not one.assigned_before and not one.operator for one in uses
+        ):
+            yield Refusal(
+                f"line {run.start_line} reads ${name}, and never got it: an ARG before FROM is seen in no "
+                "stage that does not repeat it",
+                context.path,
+                run.keyword_span,
+                f"mount it there: `RUN --mount=type=secret,id={name},env={name}`, or take it out of "
+                "the RUN; then run dockerfix again",
+            )
+            return
 
 
 def mounted_runs(context: Context, bindings: Iterable[Binding]) -> tuple[Mounted, ...]:
