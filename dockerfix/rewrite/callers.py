@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dockerfix.builders.github_elsewhere import elsewhere
 from dockerfix.builders.link import unlinked_with, working_folder
 from dockerfix.builders.mentions import mentions
+from dockerfix.builders.platforms import built_by_platforms
 from dockerfix.finding import Place, Refusal
 from dockerfix.rewrite.forms import knows_files
 
@@ -111,6 +112,8 @@ def turn(
     found.not_changed.extend(_own(context, name))
     if not (found.passing or give or drop):
         _built_elsewhere(context, found, name)
+    if not drop:
+        _built_by_platforms(context, found, name)
     # Each combination of a matrix says the same.
     found.holds = list(dict.fromkeys(found.holds))
     found.doubts = list(dict.fromkeys(found.doubts))
@@ -159,6 +162,15 @@ def _built_elsewhere(context: Context, found: Callers, name: str) -> None:
         if one.likely:
             where = f"{one.path}:{context.line(one.path, one.span.start)}"
             found.doubts.append(Doubt("S2", f"{where}: {one.why}"))
+
+
+def _built_by_platforms(context: Context, found: Callers, name: str) -> None:
+    """Services that build the Dockerfile too, where the mount stays empty whatever they hold."""
+    for one in built_by_platforms(context.path, context.workspace):
+        says = f"{one.platform} builds {context.path}, and gives a build arguments and no secrets"
+        where = f"{one.path}:{context.line(one.path, one.span.start)}"
+        found.doubts.append(Doubt("S2", f"{where}: {says}"))
+        found.not_changed.append(Place(one.path, one.span, f"{says}: {name} is empty there"))
 
 
 def source_for(context: Context, call: BuildCall, source: str | None) -> str | None:
