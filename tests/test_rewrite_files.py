@@ -357,6 +357,31 @@ class TestNotTaken:
         assert finding(tmp_path, {**tree(body), **more}) is None
 
 
+WORDS = '{"signIn": {"password": "Kata sandi", "token": "Kode akses"}}\n'
+COMPOSER = '{"github-oauth": {"github.com": "invented-canary-0007"}}\n'
+
+
+class TestBrought:
+    """Files of a name that other programs use too, in a folder that COPY takes."""
+
+    @pytest.mark.parametrize(
+        ("path", "text", "taken"),
+        [
+            ("src/auth.json", WORDS, False),
+            ("src/locales/id/auth.json", COMPOSER, False),
+            ("src/auth.json", COMPOSER, True),
+            ("src/auth.json", '{"auths": {"r.io": {"auth": "aW52ZW50ZWQ6Y2FuYXJ5LTAwMDc="}}}\n', True),
+        ],
+    )  # fmt: skip
+    def test_by_what_they_contain(self, tmp_path: Path, path: str, text: str, taken: bool) -> None:
+        files = {"Dockerfile": HEAD + "COPY . /app\nRUN composer install\n", path: text}
+        assert (finding(tmp_path, files) is not None) is taken
+
+    def test_one_that_is_named_counts_by_its_name(self, tmp_path: Path) -> None:
+        files = {"Dockerfile": HEAD + "COPY auth.json /app/\nRUN ls\n", "auth.json": WORDS}
+        assert finding(tmp_path, files) is not None
+
+
 class TestContent:
     def test_a_reference_is_no_secret(self, tmp_path: Path) -> None:
         files = tree("COPY .npmrc /.npmrc\nRUN npm ci\n")

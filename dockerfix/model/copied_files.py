@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.build_context import clean, segments_match, wild
-from dockerfix.model.file_secrets import holds, rows, swept
+from dockerfix.model.file_secrets import brought, holds, rows, swept
 from dockerfix.model.names import secret_file
 from dockerfix.syntax.nodes import Workdir
 from dockerfix.workspace import Unreadable
@@ -180,7 +180,8 @@ class _Finder:
             return self.written[path]
         if self.workspace.exists(path):
             try:
-                return holds(self.workspace.read(path))
+                data = self.workspace.read(path)
+                return holds(data) if named else brought(path, data)
             except Unreadable:
                 return ""
         known = secret_file(inner)
@@ -260,7 +261,7 @@ def swept_secrets(workspace: Workspace) -> Sequence[str]:
     for path in _named_like_secrets(workspace):
         if swept(path):
             try:
-                what = holds(workspace.read(path))
+                what = brought(path, workspace.read(path))
             except Unreadable:
                 what = ""
             if what:

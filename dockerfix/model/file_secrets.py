@@ -136,6 +136,20 @@ def holds(data: bytes) -> str:
     return ""
 
 
+def brought(path: str, data: bytes) -> str:
+    """What secret a file holds that nobody named: of a name that other files have too, only one
+    with what such a file contains is looked at."""
+    row = _row(path)
+    lower = data.lower()
+    if (
+        row is not None
+        and "contains" in row
+        and not any(one.encode() in lower for one in row["contains"])
+    ):
+        return ""
+    return holds(data)
+
+
 def fills(text: bytes) -> bool:
     """Whether a command writes what another one prints where a file has its password or token:
     `_authToken=$(...)`."""

@@ -28,7 +28,7 @@ class SecretFileCopied:
                 self.name,
                 file,
                 variable=file.inner,
-                message=f"{keyword} puts {file.name} into a layer, and it holds {file.what}",
+                message=f"{keyword} puts {file.inner} into a layer, and it holds {file.what}",
                 reason="the layer keeps it, whatever a later RUN deletes, and whoever can pull "
                 "the image can read it",
                 rotate="rotate what it holds if an image with it was pushed, or if git knows the "

@@ -30,7 +30,7 @@ class SecretFileInContext:
                 self.name,
                 file,
                 variable=written.variable or file.inner,
-                message=f"{keyword} takes {file.name}, into which {written.caller} writes {what} "
+                message=f"{keyword} takes {file.inner}, into which {written.caller} writes {what} "
                 "before the build",
                 reason="what is copied stays in its layer and in the builder's cache, also where "
                 "a later RUN deletes the file",
