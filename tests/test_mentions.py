@@ -34,6 +34,8 @@ jobs:
     "compose.flow.yaml": "services: {a: 1}\nb:\n  build:\n    args: {A: 1, NPM_TOKEN: x}\n",
     "compose.anchor.yml": "x-args: &args\n  NPM_TOKEN: x\nservices:\n  a:\n    build:\n      args:\n        <<: *args\n",
     "compose.alias.yml": "x-args: &args\n  - NPM_TOKEN\nservices:\n  a:\n    build:\n      args: *args\n",
+    "templates/docker-compose-app.yml.j2": "services:\n  {{ name }}:\n    build:\n      args:\n        - NPM_TOKEN=${T}\n",
+    "render.yaml.tmpl": "services:\n  - type: web\n    envVars:\n      - key: NPM_TOKEN\n",
     "config/deploy.yml": "service: a\nbuilder:\n  arch: amd64\n  args:\n    NPM_TOKEN: x\n",
     "heroku.yml": "build:\n  docker:\n    web: Dockerfile\n  config:\n    NPM_TOKEN: x\n",
     "render.yaml": "services:\n  - type: web\n    envVars:\n      - key: NPM_TOKEN\n        sync: false\n",

@@ -77,7 +77,8 @@ class Holder:
             return False
         if self.shebang and re.match(rb"#![^\n]*sh\b", data):
             return True
-        return any(matches(path, pattern) for pattern in self.files)
+        bare = _rendered(path)
+        return any(matches(path, one) or matches(bare, one) for one in self.files)
 
 
 class Table(NamedTuple):
@@ -85,6 +86,7 @@ class Table(NamedTuple):
     before: bytes
     prose: tuple[str, ...]
     never: tuple[str, ...]
+    templates: tuple[str, ...]
 
 
 _candidates: WeakKeyDictionary[Workspace, tuple[str, ...]] = WeakKeyDictionary()
@@ -123,6 +125,14 @@ def matches(path: str, pattern: str) -> bool:
     return fits(path.rpartition("/")[2], pattern)
 
 
+def _rendered(path: str) -> str:
+    """The name of what a template makes; any other path as it is."""
+    for ending in table().templates:
+        if path.endswith(ending):
+            return path.removesuffix(ending)
+    return path
+
+
 @cache
 def table() -> Table:
     import tomllib
@@ -145,7 +155,8 @@ def table() -> Table:
         for one in read["holder"]
     )
     before = "|".join(read["before"]).encode()
-    return Table(holders, before, tuple(read["prose"]), tuple(read["never"]))
+    lists = (tuple(read[key]) for key in ("prose", "never", "templates"))
+    return Table(holders, before, *lists)
 
 
 def _files(workspace: Workspace) -> tuple[str, ...]:
