@@ -153,9 +153,14 @@ def choose(fixes: Iterable[Fix]) -> tuple[list[Fix], list[Conflict]]:
     """Take as many fixes as commute; the order in which they come does not matter."""
     chosen: list[Fix] = []
     waiting: list[Conflict] = []
+    at: dict[str, list[int]] = defaultdict(list)
     for fix in sorted(fixes, key=_rank):
-        against = next((other for other in chosen if not _compatible(fix, other)), None)
+        paths = {*fix.paths, *(guard.path for guard in fix.guards)}
+        near = sorted({index for path in paths for index in at[path]})
+        against = next((chosen[one] for one in near if not _compatible(fix, chosen[one])), None)
         if against is None:
+            for path in paths:
+                at[path].append(len(chosen))
             chosen.append(fix)
         else:
             waiting.append(Conflict(fix, against))

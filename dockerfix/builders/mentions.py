@@ -19,7 +19,7 @@ from dockerfix.globs import fits
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator
+    from collections.abc import Container, Iterator, Sequence
 
     from dockerfix.builders.call import BuildCall
     from dockerfix.workspace import Workspace
@@ -89,25 +89,58 @@ class Table(NamedTuple):
     templates: tuple[str, ...]
 
 
+class _Text(NamedTuple):
+    """A file that is looked into. `prose`: it is written for people, and no script either."""
+
+    path: str
+    data: bytes
+    holder: Holder | None
+    prose: bool
+
+
+class _Root:
+    """What is the same for every name: the calls that are known, and the kind of each file."""
+
+    def __init__(self, calls: Sequence[BuildCall]) -> None:
+        self.calls = calls
+        self.found: dict[str, tuple[Mention, ...]] = {}
+        self.covered: dict[str, list[Span]] = {}
+        for call in calls:
+            self.covered.setdefault(call.path, []).append(call.span)
+            for arg in call.args:
+                self.covered.setdefault(arg.path or call.path, []).append(arg.span)
+        self._texts: dict[str, _Text] = {}
+
+    def text(self, path: str, data: bytes) -> _Text:
+        found = self._texts.get(path)
+        if found is None:
+            holder = next((one for one in table().holders if one.holds(path, data)), None)
+            prose = any(matches(path, pattern) for pattern in table().prose)
+            prose = prose and (holder is None or not holder.shebang)
+            found = self._texts[path] = _Text(path, data, holder, prose)
+        return found
+
+    def mentions(self, workspace: Workspace, raw: bytes) -> Iterator[Mention]:
+        for path in _files(workspace):
+            data = _read(workspace, path)
+            if raw in data:
+                yield from _in_file(self.text(path, data), raw, self.covered.get(path, []))
+
+
 _candidates: WeakKeyDictionary[Workspace, tuple[str, ...]] = WeakKeyDictionary()
+_roots: WeakKeyDictionary[Workspace, _Root] = WeakKeyDictionary()
 
 
 def mentions(
-    name: str, workspace: Workspace, known_calls: Iterable[BuildCall]
+    name: str, workspace: Workspace, known_calls: Sequence[BuildCall]
 ) -> tuple[Mention, ...]:
     """Every place outside `known_calls` that passes `name` as a build argument, by path."""
-    raw = name.encode("utf-8", "surrogateescape")
-    covered: dict[str, list[Span]] = {}
-    for call in known_calls:
-        covered.setdefault(call.path, []).append(call.span)
-        for arg in call.args:
-            covered.setdefault(arg.path or call.path, []).append(arg.span)
-    found: list[Mention] = []
-    for path in _files(workspace):
-        data = _read(workspace, path)
-        if raw in data:
-            found += _in_file(path, data, raw, covered.get(path, []))
-    return tuple(found)
+    root = _roots.get(workspace)
+    if root is None or root.calls is not known_calls:
+        root = _roots[workspace] = _Root(known_calls)
+    if name not in root.found:
+        root.found[name] = tuple(root.mentions(workspace, name.encode("utf-8", "surrogateescape")))
+    return root.found[name]
 
 
 def names_secret(id: str, workspace: Workspace, besides: Container[str]) -> bool:
@@ -179,13 +212,12 @@ def _read(workspace: Workspace, path: str) -> bytes:
     return b"" if b"\0" in data else data
 
 
-def _in_file(path: str, data: bytes, raw: bytes, covered: list[Span]) -> Iterator[Mention]:
+def _in_file(text: _Text, raw: bytes, covered: list[Span]) -> Iterator[Mention]:
+    path, data, holder, prose = text
     name = raw.decode("utf-8", "surrogateescape")
     given = rb"(?:" + table().before + rb")" + re.escape(raw) + rb"(?![A-Za-z0-9_])"
     flag = re.compile(rb"(?:" + _FLAG + _word(raw) + rb"|" + given + rb")")
-    holder = next((one for one in table().holders if one.holds(path, data)), None)
-    prose = any(matches(path, pattern) for pattern in table().prose)
-    if prose and (holder is None or not holder.shebang):
+    if prose:
         for hit in flag.finditer(data):
             yield Mention(path, _tail(hit, raw), "prose", f"the text names --build-arg {name}")
         return
