@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Iterable, Iterator
 
+FOREIGN = 0x01
+"""The byte that stands for text which whoever reads it will not see as written."""
+
 
 class Segment(NamedTuple):
     """`length` text bytes from `text` on stand at `host` in the host file.

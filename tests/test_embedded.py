@@ -53,7 +53,7 @@ def read(style: str, data: bytes) -> Embedded:
     if style in ("hcl", "json", "<<", "<<-"):
         found = bake_files.read("bake.json" if style == "json" else "bake.hcl", data)
         assert found is not None
-        inline = bake_inline.inline(found.targets[0], data)
+        inline = bake_inline.inline(found.targets[0], data, lambda name: "")
     else:
         file = yaml.parse(Source("c.yaml", data))
         assert not file.errors

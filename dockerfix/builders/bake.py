@@ -176,7 +176,7 @@ class Project:
     def _inline(self, target: Target) -> Inline | None:
         files = (self.file, *self.beside)
         data = (one.source.data for one in files if one.source.path == target.path)
-        return bake_inline.inline(target, next(data))
+        return bake_inline.inline(target, next(data), self.default)
 
     def _argument(self, held: Held) -> BuildArg:
         member = held.member

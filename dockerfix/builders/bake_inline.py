@@ -8,21 +8,23 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.call import Inline
-from dockerfix.shell.nodes import FOREIGN
-from dockerfix.source import Span
+from dockerfix.builders.call import Inline, Put
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from dockerfix.builders.bake_files import Target
     from dockerfix.formats.brackets import Node
     from dockerfix.formats.embedded import Holder
 
 KEY = "dockerfile-inline"
-_NAMED = re.compile(rb"\$\{\s*([A-Za-z_]\w*)")
+_NAMES = re.compile(rb"(?<![\w.\"])[A-Za-z_]\w*(?![\w(])")
+_EXACT = re.compile(rb"\$\{\w+\}")
 
 
-def inline(target: Target, data: bytes) -> Inline | None:
-    """The Dockerfile of a target of the file with the bytes `data`; None where it is computed."""
+def inline(target: Target, data: bytes, default: Callable[[str], str | None]) -> Inline | None:
+    """The Dockerfile of a target of the file with the bytes `data`; None where it is computed.
+    `default` gives that of a variable: one with none has its value from the environment."""
     from dockerfix.formats.embedded import Embedded
     from dockerfix.formats.hcl_text import TEMPLATE, escaped
 
@@ -37,14 +39,13 @@ def inline(target: Target, data: bytes) -> Inline | None:
         held,
         TEMPLATE,
         lambda hit: hit[0][1:] if hit[0][:2] in (b"$$", b"%%") else None,
-        FOREIGN,
         escaped,
         data.count(b"\n", 0, held.projection.host(0)),
     )
     put = (
-        (name[1].decode(), held.projection.host_span(Span(*hit.span())))
-        for hit in TEMPLATE.finditer(text)
-        if (name := _NAMED.match(hit[0])) is not None
+        Put(name, span, said if _EXACT.fullmatch(said) and default(name) == "" else b"")
+        for span, said in embedded.put_in
+        for name in dict.fromkeys(one.decode() for one in _NAMES.findall(said))
     )
     return Inline(target.name, f"{target.path}#{target.name}", embedded, "bake", tuple(put))
 

@@ -97,18 +97,28 @@ class Prior(NamedTuple):
     here: Callable[[str | None], str | None]
 
 
+class Put(NamedTuple):
+    """A variable whose value is written into a text, at `span`. `said` is what stands there for
+    it, if that is nothing but the variable, as a shell writes it too."""
+
+    name: str
+    span: Span
+    said: bytes = b""
+
+
 class Inline(NamedTuple):
     """A Dockerfile inside another file: who has it (`web`), the path under which it is known
-    (`compose.yaml#web`), and its text.
-
-    `put` are variables whose values `tool`, which reads the file, writes into that text, with where
-    in the file."""
+    (`compose.yaml#web`), and its text. `put` is what `tool`, which reads the file, writes into it."""
 
     label: str
     path: str
     text: Embedded
     tool: str
-    put: tuple[tuple[str, Span], ...] = ()
+    put: tuple[Put, ...] = ()
+
+    def reference(self, variable: str) -> str:
+        """`${X}` as the file has to say it so that the Dockerfile does."""
+        return self.text.escape(f"${{{variable}}}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

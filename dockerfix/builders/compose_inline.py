@@ -9,9 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from dockerfix.builders import compose_text
-from dockerfix.builders.call import Inline
-from dockerfix.shell.nodes import FOREIGN
-from dockerfix.source import Span
+from dockerfix.builders.call import Inline, Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "dockerfile_inline"
 _SUBSTITUTION = re.compile(rb"\$(?:\$|[A-Za-z_]\w*|\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})")
+
+_EXACT = re.compile(rb"\$(?:\w+|\{\w+\})")
 
 
 def stands_in(file: File, build: Node | None) -> bool:
@@ -43,13 +43,13 @@ def inline(file: File, build: Node | None) -> Inline | None:
         found.content,
         _SUBSTITUTION,
         lambda hit: b"$" if hit[0] == b"$$" else None,
-        FOREIGN,
         lambda text: text.replace(b"$", b"$$"),
         data.count(b"\n", 0, found.projection.host(0)),
     )
     put = (
-        (hit[1].decode(), found.projection.host_span(Span(*hit.span())))
-        for hit in compose_text.VARIABLE.finditer(found.text)
+        Put(hit[1].decode(), span, said if _EXACT.fullmatch(said) else b"")
+        for span, said in text.put_in
+        for hit in compose_text.VARIABLE.finditer(said)
         if hit[1]
     )
     return Inline(label, f"{path}#{label}", text, "compose", tuple(put))

@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from dockerfix.edits import Edit, Fix, Safety, lower
-from dockerfix.finding import Finding, Place, Refusal, Severity
+from dockerfix.edits import Edit, Fix, lower
+from dockerfix.finding import Finding, Place, Refusal
 from dockerfix.source import Source, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from dockerfix.builders.call import BuildCall, Inline
-    from dockerfix.engine.snapshot import Snapshot
-
-ARGUMENT = "secret-in-arg"
 
 
 class Inlines(dict[str, "Inline"]):
@@ -55,23 +52,27 @@ class Inlines(dict[str, "Inline"]):
     def _objection(self, path: str, variable: str, fix: Fix | None) -> Refusal | None:
         one = self[path]
         assert fix is not None
-        at = next((span for name, span in one.put if name == variable), None)
-        if at is not None:
-            return Refusal(
-                f"{one.tool} itself writes the value of ${variable} into the Dockerfile of {one.label}",
-                one.text.path,
-                at,
-                f"write {literal(one, variable)} there, which the RUN reads, and run dockerfix again",
-            )
         asked = tuple(operation for operation in fix.operations if operation.path == path)
         edits = lower({path: Source(path, one.text.text)}, [replace(fix, operations=asked)])[path]
-        at = one.text.in_the_way(edits)
+        written = {
+            put.span for put in one.put for edit in edits if edit == Edit(put.span, put.said)
+        }
+        left = (put for put in one.put if put.name == variable and put.span not in written)
+        stays = next(left, None)
+        if stays is not None:
+            return Refusal(
+                f"{one.tool} itself writes the value of ${variable} into the Dockerfile of {one.label}",
+                path,
+                stays.span,
+                f"write `{one.reference(variable)}` there, which the RUN reads, and run dockerfix again",
+            )
+        at = one.text.in_the_way(edit for edit in edits if edit.span not in written)
         if at is None:
             return None
         return Refusal(
             f"{one.tool} writes a value of its own into the text that would change",
-            one.text.path,
-            one.text.host_span(at),
+            path,
+            at,
             "give the Dockerfile that value as a build argument, and run dockerfix again",
         )
 
@@ -123,35 +124,3 @@ class Inlines(dict[str, "Inline"]):
         """The same fix as far as it is shown: its operations are those of the Dockerfile."""
         operations = (replace(one, path=self.host(one.path)) for one in fix.operations)
         return replace(fix, operations=tuple(operations))
-
-
-def literal(one: Inline, variable: str) -> str:
-    """`$X` as the file has to say it so that the Dockerfile does."""
-    return f"`{one.text.escape(f'${{{variable}}}'.encode()).decode()}`"
-
-
-def put_in(snapshot: Snapshot, path: str, found: Iterable[Finding]) -> Iterator[Finding]:
-    """Secrets whose values the file's program writes into a Dockerfile, besides those `found`."""
-    from dockerfix.model.secrets import classify
-
-    one = snapshot.inlines[path]
-    told = {finding.variable for finding in found}
-    for name, span in one.put:
-        verdict = classify(name)
-        if not verdict.secret or name in told:
-            continue
-        told.add(name)
-        yield Finding(
-            one.text.path,
-            span,
-            ARGUMENT,
-            name,
-            Severity.WARNING,
-            Safety.MANUAL,
-            f"${name} is put into the Dockerfile of {one.label}: its text, `docker history` and "
-            "provenance hold the value",
-            "; ".join(verdict.evidence),
-            f"mount it instead: `RUN --mount=type=secret,id={name},env={name}` that reads "
-            f"{literal(one, name)}, {name} under build.secrets, and a top-level secret with "
-            f"`environment: {name}`",
-        )

@@ -214,8 +214,6 @@ class _Run:
             said = list(self.passed(snapshot, path)) if snapshot.interesting(path) else []
             for finding in said:
                 (silenced if snapshot.suppressed(finding) else found).append(finding)
-            for finding in self.put_in(snapshot, path, said):
-                (silenced if snapshot.unwanted(finding) else found).append(finding)
         self.suppressed.update(key_of(one) for one in silenced)
         held = (_in_whole_files(_without_shared_fix(one, silenced), snapshot) for one in found)
         return [self.in_the_dark(snapshot.inlines.held(one)) for one in held]
@@ -231,13 +229,6 @@ class _Run:
                 yield from one.run(snapshot.context(path))
             except Exception as error:
                 self.memo.bug(path, one.name, error)
-
-    def put_in(self, snapshot: Snapshot, path: str, said: list[Finding]) -> Iterator[Finding]:
-        from dockerfix.engine import inline
-
-        config = snapshot.config(path)
-        if path in snapshot.inlines and self.wanted(inline.ARGUMENT, config.select, config.ignore):
-            yield from inline.put_in(snapshot, path, said)
 
     def in_the_dark(self, finding: Finding) -> Finding:
         """A file that starts builds and could not be read may pass the secret (condition S2)."""

@@ -161,7 +161,8 @@ class Snapshot:
             return False
         if self._config(path) is None:
             return False
-        wanted = quick(data) or self._may_take_secrets(path, data)
+        put = path in self.inlines and self.inlines[path].put
+        wanted = bool(put) or quick(data) or self._may_take_secrets(path, data)
         if not problems(path, data) and not wanted and plain(data):
             return False
         return self.dockerfile(path) is not None and wanted

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from dockerfix.edits import Edit, settled, splice
 from dockerfix.formats.yaml_scalar import Change
-from dockerfix.projection import Projection, substituted, verbatim
+from dockerfix.projection import FOREIGN, Projection, substituted, verbatim
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -53,15 +53,13 @@ class Embedded:
     """`bare` is what is read, over the text of `holder`, a scalar of the file `path`.
 
     `known` gives what a hit of `pattern` in the scalar stands for, None for a value that is not
-    known, in whose place bytes `mark` are read; `escape` writes text so that it is read as it is.
-    `lead` counts the lines of the file above the scalar's text, so that lines of `text` count as
-    those of the file do."""
+    known (`FOREIGN` bytes); `escape` writes text so that it is read as it is. `lead` counts the
+    lines of the file above the scalar's text: lines of `text` count as those of the file do."""
 
     path: str
     holder: Holder
     pattern: re.Pattern[bytes]
     known: Callable[[re.Match[bytes]], bytes | None]
-    mark: int
     escape: Callable[[bytes], bytes] = verbatim
     lead: int = 0
 
@@ -71,7 +69,7 @@ class Embedded:
 
         def shown(hit: re.Match[bytes]) -> bytes:
             value = self.known(hit)
-            return bytes([self.mark]) * len(hit[0]) if value is None else value
+            return bytes([FOREIGN]) * len(hit[0]) if value is None else value
 
         text = self.holder.projection.text
         return substituted(Projection.identity(text), self.pattern, shown)
@@ -105,6 +103,18 @@ class Embedded:
         start, end = self._blank
         return at if at <= start else max(start, at - (end - start))
 
+    @cached_property
+    def put_in(self) -> tuple[tuple[Span, bytes], ...]:
+        """Where `text` has values that are not known, and what stands for them in the scalar."""
+        found = []
+        start, end = self._blank
+        for hit in self.pattern.finditer(self.holder.projection.text):
+            if self.known(hit) is None:
+                segment = next(one for one in self._inner.segments if one.host == hit.start())
+                at = segment.text + (end - start if segment.text >= start else 0)
+                found.append((Span(at, at + segment.length), hit[0]))
+        return tuple(found)
+
     def settled(self, edits: Iterable[Edit]) -> list[Edit]:
         """Edits of `text` as edits of the bare text."""
         return [
@@ -124,9 +134,8 @@ class Embedded:
 
     def in_the_way(self, edits: Iterable[Edit]) -> Span | None:
         """Where `text` holds a value put in by the host's program that `edits` would change."""
-        put_in = [Span(*hit.span()) for hit in re.finditer(b"%c+" % self.mark, self.text)]
         for edit in edits:
-            for one in put_in:
-                if one.overlaps(edit.span) or self.mark in edit.text:
+            for one, _ in self.put_in:
+                if one.overlaps(edit.span) or FOREIGN in edit.text:
                     return one
         return None

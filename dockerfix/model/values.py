@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from dockerfix.projection import FOREIGN
+
 REFERENCE = re.compile(
     r"(?:\$\w+|\$\{\w+(?::?[-+?=][^${}]*)?\}|\$\{\{[^{}]*\}\}|\$\([^()]*\)|`[^`]*`|\$env:\w+)"
 )
@@ -110,6 +112,9 @@ def is_placeholder(text: str, name: str = "") -> bool:
 
     A value that only repeats a part of its variable's name (`NEXUS_PASS=nexus`) is a dummy too.
     """
+    if chr(FOREIGN) in text:
+        # What a compose or bake file puts there is not known.
+        return False
     rows = table()
     if text in rows.digits or any(_compiled(p).fullmatch(text) for p in rows.placeholders):
         return True

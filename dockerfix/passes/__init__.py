@@ -22,6 +22,7 @@ from dockerfix.passes.secret_never_mounted import SecretNeverMounted
 from dockerfix.passes.secret_not_given import SecretNotGiven
 from dockerfix.passes.secret_path_in_env import SecretPathInEnv
 from dockerfix.passes.secret_persisted_in_layer import SecretPersistedInLayer
+from dockerfix.passes.secret_put_into_dockerfile import SecretPutIntoDockerfile
 from dockerfix.passes.secret_read_without_mount import SecretReadWithoutMount
 from dockerfix.passes.secret_wrongly_given import SecretWronglyGiven
 from dockerfix.passes.ssh_key_in_build import SshKeyInBuild
@@ -61,6 +62,7 @@ ALL: tuple[Pass, ...] = (
     SecretNotGiven(),
     SecretPathInEnv(),
     SecretPersistedInLayer(),
+    SecretPutIntoDockerfile(),
     SecretReadWithoutMount(),
     SecretWronglyGiven(),
     SshKeyInBuild(),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from dockerfix.projection import FOREIGN as FOREIGN
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from dockerfix.projection import Projection
 
 NOWHERE = Span(0, 0)
-FOREIGN = 0x01
-"""The byte that stands for text which the shell will not see as written."""
 
 Quoting = Literal["none", "double", "escaped", "single"]
 
