@@ -450,10 +450,17 @@ def test_a_heredoc_is_told_at_its_lines(tmp_path: Path) -> None:
     assert found[0]["related"][0]["line"] == 6
 
 
+def test_a_value_of_the_shell_beside_its_argument(tmp_path: Path) -> None:
+    text = "#!/bin/sh\ndocker build --build-arg NPM_TOKEN - <<EOF\nFROM a\nARG NPM_TOKEN\n"
+    text += 'RUN npm ci --t "$NPM_TOKEN"\nEOF\n'
+    found = after(lay_out(tmp_path, {"b.sh": text}), "--unsafe-fixes")["b.sh"]
+    assert f'FROM a\nRUN {MOUNT} npm ci --t "\\$NPM_TOKEN"\nEOF\n' in found
+
+
 def test_a_value_that_the_shell_puts_into_a_heredoc(tmp_path: Path) -> None:
     text = '#!/bin/sh\ndocker build - <<EOF\nFROM a\nRUN curl -H "$API_KEY" https://x.example.com\nEOF\n'
     found = findings(lay_out(tmp_path, {"b.sh": text}))
-    assert told(found) == [("b.sh", 4, "API_KEY", "report")]
+    assert told(found) == [("b.sh", 4, "API_KEY", "refused")]
 
 
 def test_a_heredoc_that_is_not_read_is_listed(tmp_path: Path) -> None:

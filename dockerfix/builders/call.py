@@ -108,13 +108,15 @@ class Put(NamedTuple):
 
 class Inline(NamedTuple):
     """A Dockerfile inside another file: who has it (`web`), the path under which it is known
-    (`compose.yaml#web`), and its text. `put` is what `tool`, which reads the file, writes into it."""
+    (`compose.yaml#web`), and its text. `put` is what `tool`, which reads the file, writes into it:
+    `environment` says that this comes from the environment of the client, and from nowhere else."""
 
     label: str
     path: str
     text: Embedded
     tool: str
     put: tuple[Put, ...] = ()
+    environment: bool = True
 
     def reference(self, variable: str) -> str:
         """`${X}` as the file has to say it so that the Dockerfile does."""

@@ -10,10 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.call import Inline
+from dockerfix.builders.call import Inline, Put
 from dockerfix.projection import Projection, verbatim
-from dockerfix.shell.nodes import FOREIGN
-from dockerfix.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +21,14 @@ if TYPE_CHECKING:
     from dockerfix.formats.yaml_scalar import Change
     from dockerfix.shell import Command
     from dockerfix.shell.nodes import Redirect
+    from dockerfix.source import Span
 
 _EXPANSION = re.compile(
     rb"\\[\\$`\n]|\$\{[^{}]*\}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|\$[A-Za-z_]\w*|\$[0-9@*#?$!-]"
 )
 _NOTHING = re.compile(rb"(?!)")
 _NAMED = re.compile(rb"\$\{?([A-Za-z_]\w*)")
+_EXACT = re.compile(rb"\$(?:[A-Za-z_]\w*|\{\w+\})")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,19 +68,18 @@ def inline(path: str, line: CommandLine, found: Redirect) -> Inline | None:
         holder,
         _EXPANSION if expands else _NOTHING,
         _plain,
-        FOREIGN,
         _escaped if expands else verbatim,
         script.text.count(b"\n", 0, body.start),
     )
     every = [one for one in script.commands if _document(one) is not None]
     number = next((at for at, one in enumerate(every, 1) if one is line.command), 0)
     put = (
-        (name[1].decode(), Span(body.start + hit.start(), body.start + hit.end()))
-        for hit in (_EXPANSION.finditer(text) if expands else ())
-        if (name := _NAMED.match(hit[0])) is not None
+        Put(name.decode(), span, said if _EXACT.fullmatch(said) else b"")
+        for span, said in embedded.put_in
+        for name in dict.fromkeys(_NAMED.findall(said))
     )
     label = f"heredoc {number}"
-    return Inline(label, f"{path}#heredoc-{number}", embedded, "the shell", tuple(put))
+    return Inline(label, f"{path}#heredoc-{number}", embedded, "the shell", tuple(put), False)
 
 
 def _document(command: Command) -> Redirect | None:

@@ -56,6 +56,9 @@ def _operations(context: Context, inline: Inline, name: str) -> Iterator[Operati
     if taken:
         _same_value(context, inline, name, by_run)
         return
+    if not inline.environment:
+        says = f"{inline.tool} may have {name} from elsewhere than the environment"
+        raise Unclear(says, puts[0], f"give the build {name} as a secret, and let the RUN read it")
     needed = with_frontend(context)
     if not needed.env:
         raise Unclear(needed.why, puts[0], "raise the `# syntax` line, and run dockerfix again")
