@@ -346,7 +346,8 @@ def test_dump_prints_the_tree_the_model_and_the_calls(repository: Path) -> None:
 def test_explain_prints_the_page_of_a_pass(repository: Path) -> None:
     assert dockerfix(repository, "explain", "secret-in-arg").stdout.startswith("# secret-in-arg")
     every = dockerfix(repository, "explain").stdout
-    assert "secret-in-arg              a secret that reaches the build through ARG\n" in every
+    listed = dict(line.split(maxsplit=1) for line in every.splitlines())
+    assert listed["secret-in-arg"] == "a secret that reaches the build through ARG"
     assert every.count("\n") == len(list((ROOT / "docs/passes").glob("*.md")))
 
 
