@@ -158,6 +158,14 @@ JUSTFILE = [
         @docker build $flags .
         @docker build {{quoted}} .
     """,
+    """
+    base := "--pull"
+    token := " --build-arg NPM_TOKEN=" + env('NPM_TOKEN')
+    other := " --build-arg VERSION=1"
+
+    default:
+        @docker build {{base}}{{token}}{{other}} .
+    """,
 ]
 
 

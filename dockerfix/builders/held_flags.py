@@ -149,7 +149,7 @@ class Uses:
         for path in self.workspace.files():
             base = posixpath.basename(path)
             named = base.encode("utf-8", "surrogateescape")
-            started = named in self.data or (
+            started = (named in self.data and _word(named).search(self.data) is not None) or (
                 base in ("Makefile", "GNUmakefile", "makefile") and b"make" in self.data
             )
             if path == self.path or not started:
@@ -172,13 +172,18 @@ class Uses:
         )
 
 
+def _word(text: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<![\w.-])" + re.escape(text) + rb"(?![\w-])")
+
+
 def shell_use(name: str) -> re.Pattern[bytes]:
     """`$NAME` and its kin."""
     return re.compile(rb"\$\{?" + re.escape(name.encode()) + rb"\b")
 
 
-def unquoted(before: bytes) -> bool:
-    """Whether what follows `before` stands in no quotes of its line, and begins a word."""
+def unquoted(before: bytes, apart: bool = False) -> bool:
+    """Whether what follows `before` stands in no quotes of its line, and begins a word: it does so
+    by itself if it is `apart`."""
     line = before[before.rfind(b"\n") + 1 :]
     even = not (line.count(b'"') % 2 or line.count(b"'") % 2)
-    return even and (not line or line[-1:] in b" \t")
+    return even and (apart or not line or line[-1:] in b" \t")

@@ -180,12 +180,16 @@ class JustFlags:
 
     def shown(self, text: Projection) -> Projection:
         """A recipe's text behind the assignments, with the flags where they are put in."""
-        names = {held.name for _, held in self.held if held.form == "text"}
+        names = {held.name: one for one, held in self.held if held.form == "text"}
 
         def spread(hit: re.Match[bytes]) -> bytes:
             name = hit[1] + PUT_IN.encode()
-            fits = name.decode() in names and unquoted(text.text[: hit.start()])
-            return b'"${' + name + b'[@]}"' if fits else hit[0]
+            one = names.get(name.decode())
+            # `{{a}}{{b}}`, where b begins with a blank.
+            apart = one is not None and one.text[:1] == b" "
+            if one is None or not unquoted(text.text[: hit.start()], apart):
+                return hit[0]
+            return b" " * apart + b'"${' + name + b'[@]}"'
 
         body = substituted(text, _ALONE, spread)
         pieces = [held.assigned(self._inner(one, held)) for one, held in self.held]
