@@ -320,6 +320,18 @@ UNTOUCHED: list[tuple[ModuleType, str, str, str]] = [
            - uses: someone/builder@v1
              with: {flags: "${{ env.FLAGS }}"}
      """, "used where no build is seen"),
+    (github, ".github/workflows/ci.yml", """
+     on: push
+     env:
+       FLAGS: --build-arg X=${{ secrets.X }}
+     jobs:
+       a:
+         runs-on: ubuntu-latest
+         steps:
+           - run: docker build $FLAGS .
+           - run: docker build $env:FLAGS .
+             shell: pwsh
+     """, "used where no build is seen"),
     (taskfile, "Taskfile.yml", """
      version: "3"
      vars: {FLAGS: --build-arg X=$X}
@@ -404,3 +416,48 @@ def test_what_another_repository_may_use_makes_a_fix_unsafe() -> None:
     assert [arg.doubt for arg in call.args] == [
         "what is included from elsewhere may use FLAGS as well"
     ]
+
+
+OUTSIDE = [
+    ("build.sh", "#!/bin/sh\nsome-builder $FLAGS\n", "./build.sh"),
+    ("Makefile", "image:\n\tsome-builder $(FLAGS)\n", "make image"),
+    ("ci/tool.py", "import os\nrun(os.environ['FLAGS'])\n", "python ci/tool.py"),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "command"), OUTSIDE)
+def test_a_program_that_reads_the_variable_keeps_it(path: str, text: str, command: str) -> None:
+    pipeline = (
+        "variables: {FLAGS: --build-arg X=$X}\n"
+        f"build: {{script: [docker build $FLAGS .]}}\nother: {{script: [{command}]}}\n"
+    ).encode()
+    files = {path: text.encode()}
+    _, refusals = turned(gitlab, ".gitlab-ci.yml", pipeline, files)
+    assert [one.path for one in refusals] == [path]
+    # One that nothing starts, or that has a variable of its own of that name, is another matter.
+    for other, data in (
+        (pipeline.replace(command.encode(), b"true"), text),
+        (pipeline, f"FLAGS = 1\nFLAGS=1\n{text}"),
+    ):
+        _, refusals = turned(gitlab, ".gitlab-ci.yml", other, {path: data.encode()})
+        assert not refusals
+
+
+def test_an_action_of_the_repository_that_reads_the_variable_keeps_it() -> None:
+    workflow = dedent("""
+        on: push
+        env:
+          FLAGS: --build-arg X=${{ secrets.X }}
+        jobs:
+          a:
+            runs-on: ubuntu-latest
+            steps:
+              - run: docker build $FLAGS .
+              - uses: ./.github/actions/other
+    """).encode()
+    action = ".github/actions/other/action.yml"
+    text = (
+        b"runs:\n  using: composite\n  steps:\n    - run: some-builder $FLAGS\n      shell: bash\n"
+    )
+    _, refusals = turned(github, ".github/workflows/ci.yml", workflow, {action: text})
+    assert [one.path for one in refusals] == [action]

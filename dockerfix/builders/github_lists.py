@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dockerfix.builders.call import BuildArg, Value
 from dockerfix.builders.github_scope import inner, normal
-from dockerfix.builders.held_flags import Held
+from dockerfix.builders.held_flags import Held, shell_use
 from dockerfix.finding import Refusal
 from dockerfix.formats.yaml import List, Map, Scalar
 from dockerfix.formats.yaml_edit import ListSite, MapSite
@@ -205,8 +205,7 @@ def use(name: str) -> re.Pattern[bytes]:
     raw = re.escape(name.encode())
     if not name.startswith("env."):
         return re.compile(rb"(?<![\w.-])" + raw + rb"(?![\w-])")
-    variable = re.escape(name[4:].encode())
-    return re.compile(rb"\benv\." + variable + rb"(?![\w-])|\$\{?" + variable + rb"\b")
+    return shell_use(name[4:])
 
 
 def origin(scope: Scope, step: Map, text: str) -> Origin | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from dockerfix.builders import github_unset
 from dockerfix.builders.call import BuildArg, SecretFlag, Value
 from dockerfix.builders.github_scope import EXPRESSION, Scope, inner
-from dockerfix.builders.held_flags import PUT_IN, Held, holding, unquoted
+from dockerfix.builders.held_flags import PUT_IN, Held, holding, shell_use, unquoted
 from dockerfix.builders.shell_dialect import ShellDialect
 from dockerfix.builders.shell_values import Host, Plan, Substitution
 from dockerfix.builders.yaml_shell import Session
@@ -89,8 +89,7 @@ def env_use(name: str) -> re.Pattern[bytes]:
 
 def any_use(name: str) -> re.Pattern[bytes]:
     """A use in a script, or in an expression."""
-    raw = re.escape(name.removesuffix(PUT_IN).encode())
-    return re.compile(rb"\$\{?" + raw + rb"\b|\benv\." + raw + rb"(?![\w-])")
+    return shell_use(name.removesuffix(PUT_IN))
 
 
 def variables(scope: Scope) -> dict[str, frozenset[bytes] | None]:

@@ -152,6 +152,9 @@ class Uses:
             started = (named in self.data and _word(named).search(self.data) is not None) or (
                 base in ("Makefile", "GNUmakefile", "makefile") and b"make" in self.data
             )
+            # A local action gets the variables of the step that uses it.
+            folder = posixpath.dirname(path).encode("utf-8", "surrogateescape")
+            started |= base.startswith("action.y") and bool(folder) and folder in self.data
             if path == self.path or not started:
                 continue
             try:
@@ -177,8 +180,13 @@ def _word(text: bytes) -> re.Pattern[bytes]:
 
 
 def shell_use(name: str) -> re.Pattern[bytes]:
-    """`$NAME` and its kin."""
-    return re.compile(rb"\$\{?" + re.escape(name.encode()) + rb"\b")
+    """`$NAME` and its kin, in other shells and languages too."""
+    return re.compile(
+        rb"(?:\$\{?!?|\benv[.:]|%|[\"']|\bprintenv[ \t]+)"
+        + re.escape(name.encode())
+        + rb"(?![\w-])"
+        rb"(?![\"']?[ \t]*:)"
+    )
 
 
 def unquoted(before: bytes, apart: bool = False) -> bool:
