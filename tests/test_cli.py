@@ -274,6 +274,13 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     assert "permission" in done.stderr
 
 
+def test_the_notes_of_a_template_are_one(tmp_path: Path) -> None:
+    lay_out(tmp_path, {"Dockerfile": "FROM a\n" + "{% if x %}\nRUN b\n{% endif %}\n" * 3})
+    done = dockerfix(tmp_path)
+    assert done.stderr.count("note") == 1
+    assert "Dockerfile:2: note: unknown instruction: {% (and on 5 more lines)" in done.stderr
+
+
 def test_an_unknown_instruction_is_a_note_and_no_error(tmp_path: Path) -> None:
     lay_out(tmp_path, {"Dockerfile": "FROM a\nNOVELTY x\n"})
     done = dockerfix(tmp_path, "Dockerfile")

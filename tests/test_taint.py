@@ -193,6 +193,8 @@ def test_what_the_log_shows(text: str, kind: str, part: str) -> None:
         "echo $X | docker login --password-stdin h",
         "echo $X | sha256sum",
         'curl --tlsv1.2 --resolve a:b:c -fsSL -H "Authorization: $X" https://h -o f',
+        "gpg --import /run/secrets/X",
+        "echo $X | gpg --batch --import",
     ],
 )
 def test_what_the_log_does_not_show(text: str) -> None:

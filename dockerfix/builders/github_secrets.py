@@ -30,9 +30,11 @@ INPUTS = ("secrets", "secret-envs", "secret-files")
 def given(step: ActionStep) -> Iterator[SecretFlag]:
     """The secrets of the step, in the order in which buildx gets them."""
     for item, span in step.items("secrets"):
-        # A line that is one expression is a list of secrets from elsewhere.
-        if item.value is not None or "${{" not in item.name:
+        # A line that is one expression is a list of secrets from elsewhere; the `=` may be its own.
+        if "${{" not in item.name:
             yield _secret(step, item, span)
+        elif item.value is not None:
+            yield SecretFlag("", "?", span)
     for item, span in step.items("secret-envs"):
         value = _text(item).strip()
         if EXPRESSION.search(value):

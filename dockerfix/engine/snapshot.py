@@ -209,8 +209,8 @@ class Snapshot:
         if told:
             for error in tree.errors:
                 self.memo.tell(_said(path, error, "broken"))
-            for note in tree.notes:
-                self.memo.tell(_said(path, note, "note"))
+            for note in _noted(path, tree):
+                self.memo.tell(note)
         return tree
 
     def model(self, path: str) -> Model:
@@ -393,6 +393,19 @@ class Trees(Mapping[str, "Dockerfile"]):
 
     def __contains__(self, path: object) -> bool:
         return path in self._paths and self._parse(str(path)) is not None
+
+
+def _noted(path: str, tree: Dockerfile) -> Iterator[Problem]:
+    """The notes of a file, those of one text as one: a template has the same on many lines."""
+    lines: dict[str, list[Objection]] = {}
+    for note in tree.notes:
+        lines.setdefault(note.message, []).append(note)
+    for message, notes in lines.items():
+        first = _said(path, notes[0], "note")
+        more = f"{message} (and on {len(notes) - 1} more lines)"
+        yield first if len(notes) < 3 else replace(first, message=more)
+        if len(notes) == 2:
+            yield _said(path, notes[1], "note")
 
 
 def _said(path: str, about: Objection, kind: str) -> Problem:

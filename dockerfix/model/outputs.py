@@ -19,7 +19,7 @@ from dockerfix.model.tools import started, text_of
 from dockerfix.source import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from dockerfix.shell import Assignment, Command, Nested, Redirect, Script, Use, Word
 
@@ -217,6 +217,8 @@ class Flow:
             return "value"
         if in_place(command) or not any(re.fullmatch(glob, name) for glob in said.filters):
             return ""
+        if said.silent.get(name, frozenset()).intersection(one.words):
+            return ""
         if self.in_words(command) or self._names_file(command):
             return "value"
         fed = self.is_fed(command)
@@ -402,6 +404,7 @@ class Table(NamedTuple):
     printers: frozenset[str]
     filters: tuple[str, ...]
     programs: frozenset[str]
+    silent: Mapping[str, frozenset[str]]
 
 
 @cache
@@ -416,4 +419,7 @@ def rows() -> dict[str, Any]:
 @cache
 def table() -> Table:
     read = rows()
-    return Table(frozenset(read["printers"]), tuple(read["filters"]), frozenset(read["programs"]))
+    silent = {name: frozenset(words) for name, words in read["silent"].items()}
+    return Table(
+        frozenset(read["printers"]), tuple(read["filters"]), frozenset(read["programs"]), silent
+    )
