@@ -16,12 +16,14 @@ from dockerfix.model.predefined import is_proxy
 from dockerfix.projection import Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.call import BuildCall
     from dockerfix.context import Context
+    from dockerfix.edits import Fix
     from dockerfix.engine.snapshot import Snapshot
     from dockerfix.finding import Finding
+    from dockerfix.source import Span
     from dockerfix.syntax.nodes import Run
 
 _ENV = re.compile(rb"(?:^|,)env=(\w+)")
@@ -30,9 +32,14 @@ Failure = tuple[str, str]
 
 
 def recheck(
-    before: Snapshot, after: Snapshot, changed: frozenset[str], fixed: Iterable[Finding]
+    before: Snapshot,
+    after: Snapshot,
+    changed: frozenset[str],
+    fixed: Iterable[Finding],
+    gone: Mapping[str, frozenset[int]],
 ) -> list[Failure]:
-    """Every way in which the new files are not what was promised; empty if all is well."""
+    """Every way in which the new files are not what was promised; empty if all is well. `gone` are
+    the RUNs that fixes removed, by path, as places among those of the old file."""
     fixed = tuple(fixed)
     failures: list[Failure] = []
     dockerfiles = [one for one in before.dockerfile_paths if before.inlines.host(one) in changed]
@@ -40,7 +47,8 @@ def recheck(
         broken = list(_tree(before, after, path))
         failures += broken
         if not broken:
-            failures += _meaning(before.context(path), after.context(path), fixed)
+            old, new = before.context(path), after.context(path)
+            failures += _meaning(old, new, fixed, gone.get(path, frozenset()))
     for path in sorted(changed.difference(dockerfiles)):
         failures += _text(before, after, path)
         if path.endswith(".dockerignore"):
@@ -62,7 +70,31 @@ def _tree(before: Snapshot, after: Snapshot, path: str) -> Iterator[Failure]:
         yield path, "the new file has an instruction that is broken"
 
 
-def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Iterator[Failure]:
+def removed_runs(
+    rounds: Iterable[tuple[Snapshot, Sequence[Fix]]],
+) -> Mapping[str, frozenset[int]]:
+    """The RUNs that the fixes of each round remove: a later round finds those that are left at
+    another place in the file, with another text perhaps."""
+    found: dict[str, set[int]] = {}
+    places: dict[str, list[int]] = {}
+    for snapshot, fixes in rounds:
+        spans: dict[str, set[Span]] = {}
+        for fix in fixes:
+            for operation in fix.operations:
+                if operation.verb == "remove" and operation.path in snapshot.dockerfile_paths:
+                    spans.setdefault(operation.path, set()).add(operation.at)
+        for path, here in spans.items():
+            runs = snapshot.context(path).runs
+            known = places.get(path, list(range(len(runs))))
+            now = {place for place, run in zip(known, runs, strict=True) if run.span in here}
+            found.setdefault(path, set()).update(now)
+            places[path] = [place for place in known if place not in now]
+    return {path: frozenset(places) for path, places in found.items()}
+
+
+def _meaning(
+    before: Context, after: Context, fixed: tuple[Finding, ...], gone: frozenset[int]
+) -> Iterator[Failure]:
     path = before.path
     variables = {one.variable for one in fixed if one.path == path}
     counted = Counter(one.name for one in before.model.bindings)
@@ -73,7 +105,8 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
             yield path, f"{name} is declared more often than before"
     for name in sorted(removed - _carriers(before, variables)):
         yield path, f"a declaration of {name} is gone, which no finding asked for"
-    kept, granted = _kept(before, fixed), _granted(before, fixed)
+    kept = [run for place, run in enumerate(before.runs) if place not in gone]
+    granted = _granted(before, fixed)
     if len(kept) != len(after.runs):
         yield path, f"there were to be {len(kept)} RUNs and there are {len(after.runs)}"
         return
@@ -94,23 +127,6 @@ def _meaning(before: Context, after: Context, fixed: tuple[Finding, ...]) -> Ite
 
 def _arguments(context: Context, name: str) -> int:
     return sum(one.kind != "env" for one in context.model.bindings_of(name))
-
-
-def _kept(before: Context, fixed: tuple[Finding, ...]) -> list[Run]:
-    """The RUNs that were to stay: a fix says which it removes. A later round finds it elsewhere in
-    the file and perhaps with more mounts, but with the same command."""
-    runs = list(before.runs)
-    for finding in fixed:
-        for operation in finding.fix.operations if finding.fix is not None else ():
-            command = getattr(operation.site, "body", None)
-            if operation.verb != "remove" or operation.path != before.path or command is None:
-                continue
-            gone = next(
-                (one for one in runs if one.body.text.strip() == command.text.strip()), None
-            )
-            if gone is not None:
-                runs.remove(gone)
-    return runs
 
 
 def _granted(before: Context, fixed: tuple[Finding, ...]) -> set[str]:

@@ -124,8 +124,11 @@ def run(workspace: Workspace, paths: Iterable[str], options: Options = Options()
 
 @dataclass
 class _Round:
+    """`chosen` are the fixes that made the next round."""
+
     snapshot: Snapshot
     findings: list[Finding]
+    chosen: list[Fix] = field(default_factory=list)
 
 
 class _Run:
@@ -142,7 +145,7 @@ class _Run:
         final = rounds[-1]
         if changes:
             fixed = self.applied(rounds)
-            for problem in self.broken(first, final.snapshot, changes, fixed):
+            for problem in self.broken(rounds, changes, fixed):
                 self.memo.errors.append(problem)
                 changes = {}
         if not changes:
@@ -175,6 +178,7 @@ class _Run:
             chosen, _ = choose(self.fixes(rounds[-1]))
             if not chosen:
                 break
+            rounds[-1].chosen = chosen
             try:
                 if len(rounds) > ROUNDS:
                     raise ValueError(f"not done after {ROUNDS} rounds")
@@ -282,27 +286,23 @@ class _Run:
         return "fixed"
 
     def applied(self, rounds: list[_Round]) -> list[Finding]:
-        last = {key_of(one) for one in rounds[-1].findings}
-        return [
-            one
-            for each in rounds[:-1]
-            for one in each.findings
-            if key_of(one) not in last and self.may_apply(one, each.snapshot) == "fixed"
-        ]
+        """The findings whose fix was applied; another of the same variable may be left."""
+        return [one for each in rounds for one in each.findings if one.fix in each.chosen]
 
     def broken(
         self,
-        before: Snapshot,
-        after: Snapshot,
+        rounds: list[_Round],
         changes: Mapping[str, bytes],
         fixed: list[Finding],
     ) -> list[Problem]:
         """What the recheck (law 6) has against the changes; then nothing of them is written."""
-        from dockerfix.engine.recheck import recheck
+        from dockerfix.engine.recheck import recheck, removed_runs
 
+        before, after = rounds[0].snapshot, rounds[-1].snapshot
+        gone = removed_runs((each.snapshot, each.chosen) for each in rounds)
         names = ", ".join(sorted({one.name for one in fixed}))
         try:
-            failures = recheck(before, after, frozenset(changes), fixed)
+            failures = recheck(before, after, frozenset(changes), fixed, gone)
         except Exception as error:
             self.memo.bug(next(iter(changes)), f"the recheck of {names}", error)
             return [self.memo.errors.pop()]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dockerfix.model.names import secret_file
 from dockerfix.rewrite.forms import FOLDER, knows_files, named_user, rights
 from dockerfix.rewrite.mounts import files_read, finding, secret_mounts
-from dockerfix.source import Span
 from dockerfix.syntax import verbs
 
 if TYPE_CHECKING:
@@ -49,8 +48,11 @@ class SecretFileUnreadable:
     def unreadable(self, context: Context, given: Given, user: str) -> Finding:
         uid, mode = rights(context, given.run)
         option = f"uid={uid}" if uid is not None else f"mode={mode}"
-        at = Span(given.mount.span.end, given.mount.span.end)
-        add = verbs.replace(context.dockerfile, given.run, at, f",{option}".encode())
+        source, end = context.dockerfile.source, given.mount.span.end
+        before = source.text(given.span).partition(b"=")[2]
+        cut = end - (given.span.end - len(before))
+        text = before[:cut] + f",{option}".encode() + before[cut:]
+        add = verbs.replace_mount(context.dockerfile, given.run, given.mount, text)
         return finding(
             context,
             self.name,

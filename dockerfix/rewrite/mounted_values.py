@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dockerfix.edits import Fix, Safety
 from dockerfix.model import references
 from dockerfix.model.file_secrets import called_like
+from dockerfix.model.outputs import spelled
 from dockerfix.model.run_taint import run_leaks, with_heredocs
 from dockerfix.model.secrets import classify
 from dockerfix.model.taint import SHOWN, rows
@@ -60,8 +61,9 @@ class Told:
         return next(iter(self.given.values()))
 
 
-def told(context: Context, run: Run, path: str) -> Told | None:
-    """The file at `path`, which `run` reads, as a variable; None where that cannot be told."""
+def told(context: Context, run: Run, path: str, place: str = "") -> Told | None:
+    """The file at `path`, which `run` reads, as a variable; None where that cannot be told. Of
+    copies only those to `place` are told as text that is written."""
     mine = next((it for it in secret_mounts(context) if it.run is run and it.file == path), None)
     if mine is None:
         return None
@@ -90,7 +92,8 @@ def told(context: Context, run: Run, path: str) -> Told | None:
         texts = (whole,) if whole is not None else texts
         if start in given:
             retold = [
-                _retold(text, given[start].file or "", name, assigned.get(start)) for text in texts
+                _retold(text, given[start].file or "", name, assigned.get(start), place)
+                for text in texts
             ]
             if None in retold:
                 del given[start]
@@ -184,7 +187,7 @@ def _substitutions(parts: Iterable[Part]) -> Iterator[Span]:
         yield from _substitutions(one.children)
 
 
-def _retold(script: Script, path: str, name: str, load: Load | None) -> Script | None:
+def _retold(script: Script, path: str, name: str, load: Load | None, place: str) -> Script | None:
     """`script` with the variable for the file, and without the assignment that reads it; None
     where that assignment does not hold for all of the text."""
     from dockerfix.shell import read
@@ -200,7 +203,7 @@ def _retold(script: Script, path: str, name: str, load: Load | None) -> Script |
         if gone is None or not gone.contains(span):
             changes.append((span, b"${%s}" % name.encode()))
     changes += _fed(script, path, name)
-    changes += _copied(script, path, name)
+    changes += _copied(script, path, name, place)
     return read(script.projection.told_as(changes)) if changes else script
 
 
@@ -245,15 +248,17 @@ def as_files(
     return tuple(changed), frozenset(files)
 
 
-def _copied(script: Script, path: str, name: str) -> Iterator[tuple[Span, bytes]]:
-    """A copy of the file is told as its text that is written."""
+def _copied(script: Script, path: str, name: str, place: str) -> Iterator[tuple[Span, bytes]]:
+    """A copy of the file to `place` is told as its text that is written."""
     said = _written(name)
     for command in script.commands:
-        place = copied_to(command, path)
-        if place is not None and command.name == "cat":
+        to = copied_to(command, path)
+        if to is None or spelled(to) != place:
+            continue
+        if command.name == "cat":
             yield Span(command.words[0].span.start, command.words[-1].span.end), said
-        elif place is not None:
-            yield command.span, said + b" > " + place.raw
+        else:
+            yield command.span, said + b" > " + to.raw
 
 
 def cut(load: Load) -> Span | None:
@@ -326,7 +331,7 @@ def _inside(script: Script, one: Assignment) -> bool:
 
 def ended_in_file(context: Context, run: Run, path: str, leak: Leak) -> tuple[Told, Cure] | None:
     """What ends `leak` of the file at `path`, which `run` has mounted."""
-    one = told(context, run, path)
+    one = told(context, run, path, leak.file)
     if one is None:
         return None
     starts = [it for it in one.live if it.span.start in one.given]

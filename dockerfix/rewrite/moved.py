@@ -19,6 +19,7 @@ from dockerfix.model.run_taint import fate, setting_of
 from dockerfix.model.runs import RunReading, is_script
 from dockerfix.model.taint import rows, takes_out
 from dockerfix.model.tools import started, table
+from dockerfix.rewrite.beside_text import ANCHORED, removal_beside_text
 from dockerfix.rewrite.commands import (
     BLANKS,
     alone,
@@ -30,7 +31,7 @@ from dockerfix.rewrite.commands import (
     remove_span,
     written_in_place,
 )
-from dockerfix.rewrite.forms import AMPERSAND, objection
+from dockerfix.rewrite.forms import AMPERSAND
 from dockerfix.rewrite.heredoc_lines import as_printf
 from dockerfix.rewrite.users import commands, uses
 from dockerfix.source import Span
@@ -39,7 +40,6 @@ from dockerfix.syntax.nodes import Copy, Env, Run, User, Workdir
 
 if TYPE_CHECKING:
     from dockerfix.context import Context
-    from dockerfix.edits import Operation
     from dockerfix.model.stages import Stage
     from dockerfix.model.taint import Leak
     from dockerfix.rewrite.persisted import Keeping
@@ -50,7 +50,6 @@ MOST = 4
 PREPARES = frozenset({"mkdir", "chmod", "touch", "umask", "chown", "install"})
 TESTS = frozenset({"[", "[[", "test", ":", "true"})
 REMOVERS = frozenset({"rm", "unlink", "shred"})
-ANCHORED = ("/", "~/", "$HOME/", "${HOME}/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,8 @@ def move_file(one: Keeping, leak: Leak) -> bool:
         if gone is None:
             return False
         operations.append(gone)
+        if one.clashes(operations):
+            return False
         if gone.verb == "remove":
             one.found.removed.add(run.span.start)
         else:
@@ -152,7 +153,7 @@ def _removed_here(one: Keeping, leak: Leak) -> bool:
     if not any(it.words and _may_use(it, readers) for it in behind):
         return False
     if run.heredocs:
-        gone = _removal_beside_text(one, leak)
+        gone = removal_beside_text(one, leak)
         if gone is None:
             return False
         one.found.operations.append(gone)
@@ -167,31 +168,6 @@ def _removed_here(one: Keeping, leak: Leak) -> bool:
         one.found.say(f"the containers of the image no longer find {leak.file}")
     one.found.say(f"{leak.file} is written, used and removed in one RUN")
     return True
-
-
-def _removal_beside_text(one: Keeping, leak: Leak) -> Operation | None:
-    """The removal in a RUN with here-documents: at the end of its command line, or by a trap where
-    the here-document is the script, whose last command decides what becomes of the RUN."""
-    context, run, script = one.context, one.reading.run, leak.script
-    moves = any(it.name in ("cd", "pushd") for it in script.commands)
-    file = leak.path if moves and not leak.file.startswith(ANCHORED) else leak.file
-    removal = b"rm -f " + file.encode("utf-8", "surrogateescape")
-    ways_out = {it.name for it in script.commands if not it.context} & {"exec", "trap"}
-    if script.errors or ways_out or b"'" in removal or not context.reader.posix(run):
-        return None
-    if is_script(run):
-        others = {it.path for it in one.reading.leaks if it.stays and it.kind == "file"}
-        if others != {leak.path} or objection(context, run):
-            return None
-        text = b"trap '%s' EXIT && " % removal
-        return verbs.insert_statement(
-            context.dockerfile, run, text, order=(1, *one.order), sets=f"trap {leak.path}"
-        )
-    [line] = context.reader.scripts(run)
-    text = line.text.rstrip()
-    if text.endswith(b";") or AMPERSAND.search(text) or b"#" in text:
-        return None
-    return append(context.dockerfile, run, line, b" && " + removal, one.order)
 
 
 # -- what makes the file --------------------------------------------------------------
@@ -397,8 +373,10 @@ def _way(one: Keeping, leak: Leak, made: Made) -> Way | None:
 
 def _stays_here(one: Keeping, leak: Leak) -> bool:
     """Whether no image and no RUN behind this one can have the file, whoever reads such files."""
-    known = fate(one.context.model, one.reading.run, leak, one.context.reader.scripts)
-    return known.kind == "cache" and bool(leak.path)
+    context, run = one.context, one.reading.run
+    return (
+        bool(leak.path) and fate(context.model, run, leak, context.reader.scripts).kind == "cache"
+    )
 
 
 def _no_more(context: Context, at: Instruction, stage: Stage, readers: tuple[str, ...]) -> bool:

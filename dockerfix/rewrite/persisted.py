@@ -24,7 +24,7 @@ from dockerfix.rewrite.git_logins import helped
 from dockerfix.rewrite.key_in_run import move_key
 from dockerfix.rewrite.moved import move_file
 from dockerfix.rewrite.settings import move_setting
-from dockerfix.rewrite.users import started_by
+from dockerfix.rewrite.users import started_by, uses
 from dockerfix.syntax import make, verbs
 from dockerfix.syntax.nodes import Copy
 
@@ -279,6 +279,16 @@ class Keeping:
             )
             self.replaced.add(span)
 
+    def clashes(self, operations: Iterable[Operation]) -> bool:
+        """Whether one of them cuts into what is changed already: then it waits for the next round."""
+        return any(
+            one.at == other.at
+            and not one.same_change(other)
+            and any(span.overlaps(touched) for span in one.touches for touched in other.touches)
+            for one in operations
+            for other in self.found.operations
+        )
+
     @property
     def later(self) -> tuple[Run, ...]:
         """The RUNs behind this one that have the variable."""
@@ -369,14 +379,18 @@ class Keeping:
     def readers(
         self, files: dict[str, bytes] | None = None, helpers: frozenset[str] = frozenset()
     ) -> None:
-        """Later RUNs that read what was written, and with it the variable."""
+        """Later RUNs that read what was written, and with it the variable: by themselves, or through
+        a program that may start any."""
+        programs = references.read_by(next(iter(files or {}), ".git-credentials"))
         for run in self.live:
             start = run.span.start
             if start <= self.reading.run.span.start or start in self.found.readers:
                 continue
             for text in self.context.reader.scripts(run):
                 reading = may_read(text, self.name, files=files or {}, helpers=helpers)
-                if reading.how in ("explicit", "implicit"):
+                if reading.how in ("explicit", "implicit") or (
+                    reading.how == "opaque" and uses(self.context, run, programs)
+                ):
                     self.found.readers[start] = RunReading(run, self.name, reading)
 
     def needed(self) -> bool:

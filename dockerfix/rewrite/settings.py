@@ -91,6 +91,8 @@ def move_setting(one: Keeping, leak: Leak, command: Command) -> bool:
     if removed is None:
         return False
     removed += [gone for _, _, gone in undone]
+    if one.clashes(removed):
+        return False
     one.found.operations += removed
     one.found.removed |= {it.at.start for it in removed if it.verb == "remove"}
     for it in group:
