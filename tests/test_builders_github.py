@@ -235,6 +235,10 @@ REFUSED = [
         "- run: docker build --build-arg X=${{ secrets.X }} .\n  env: ${{ fromJSON(inputs.env) }}\n",
         "stand elsewhere",
     ),
+    (
+        "- run: docker build --build-arg X=${{ secrets.X }} .\n  env: &env {A: b}\n- run: npm ci\n  env: *env\n",
+        "to others too",
+    ),
 ]
 
 

@@ -152,6 +152,8 @@ class StepEnv:
             resolved is not held or not (isinstance(held, Map) or self.file.text(held) == "")
         ):
             return self._refusal("the variables of the step stand elsewhere")
+        if held is not None and self.file.shared(held, self.step):
+            return self._refusal("an anchor gives the variables of the step to others too")
         value = text.encode("utf-8", "surrogateescape")
         site = MapSite(self.path, self.file, self.step)
         return [site.put("env", name, value, before=self.before, order=order)]

@@ -265,7 +265,8 @@ def _passed(holder: Holder, data: bytes, raw: bytes) -> Iterator[Span]:
         for inside in _BRACES:
             for key in re.finditer(opening + inside, data):
                 yield from _named(data, key.end() - 1, _closed(data, key.end() - 1), raw)
-        called = rb"(?<![\w-])" + keys + rb"(?:\.\w+)?\(\s*[\"']" + _word(raw)
+        name = rb"(?:(?:\.\w+)?\(\s*[\"']|[!?]?\.)" + _word(raw)
+        called = rb"(?<![\w-])" + keys + name
         yield from (_tail(hit, raw) for hit in re.finditer(called, data))
     elif holder.form == "toml":
         for table in holder.keys:
