@@ -30,8 +30,8 @@ NEAR = 15
 
 _FLAG = (
     rb"(?:build[-_]arg[\s'\"`,=:\\+\[\](-]{1,80}|"
-    rb"(?i:build[-_]args)(?:[ \t'\"`,=:\[\](]|\\?\n[ \t]*(?:-[ \t]+|values?:|default:)){1,80})"
-    rb"(?:[frbuFRBU]{1,2}['\"])?"
+    rb"(?i:build[-_]args)(?:[ \t'\"`,=:\[\](]|\\?\n[ \t]*(?:-[ \t]+(?:value:)?|values?:|default:)){1,80})"
+    rb"(?:(?:[frbuFRBU]{1,2}|[$@]{1,2})['\"])?"
 )
 _COMPUTED = re.compile(rb"--build-arg(?:[= \t]|\s*\\\r?\n\s*)+[\"']?\$")
 _FLAG_NEAR = re.compile(rb"build[-_]?args?\b|\bbuildargs?\b", re.I)
