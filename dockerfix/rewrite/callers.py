@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dockerfix.builders.call import BuildCall
+    from dockerfix.builders.mentions import Mention
     from dockerfix.context import Context
     from dockerfix.edits import Operation
     from dockerfix.rewrite.forms import Form
@@ -108,7 +109,8 @@ def turn(
     if not context.allow_partial:
         found.holds.extend(_computed(context, name))
         found.holds.extend(_unseen(context, name))
-    _mentioned(context, found, name, _shown(context, found, name, id, source, give, drop))
+    shown = _shown(context, found, name, id, source, give, drop)
+    _mentioned(context, found, name, "" if drop else id, shown)
     found.not_changed.extend(_own(context, name))
     if not (found.passing or give or drop):
         _built_elsewhere(context, found, name)
@@ -301,7 +303,9 @@ def _unseen(context: Context, name: str) -> list[Refusal]:
     return holds
 
 
-def _mentioned(context: Context, found: Callers, name: str, turned: tuple[Place, ...] = ()) -> None:
+def _mentioned(
+    context: Context, found: Callers, name: str, id: str, turned: tuple[Place, ...]
+) -> None:
     for mention in mentions(name, context.workspace, context.all_calls):
         if any(one.path == mention.path and one.span.contains(mention.span) for one in turned):
             continue
@@ -313,6 +317,15 @@ def _mentioned(context: Context, found: Callers, name: str, turned: tuple[Place,
                     f"{mention.why}, which dockerfix does not rewrite",
                     mention.path,
                     mention.span,
-                    f"give {name} as a secret there by hand, then run again with --allow-partial",
+                    f"give {name} as a secret there by hand{_flag(context, mention, id)}, then run "
+                    "again with --allow-partial",
                 )
             )
+
+
+def _flag(context: Context, mention: Mention, id: str) -> str:
+    """What takes the place of a `--build-arg` that stands on the line before the name."""
+    before = context.workspace.read(mention.path)[: mention.span.start].rpartition(b"\n")[2]
+    if not id or b"--build-arg" not in before:
+        return ""
+    return f" (`--secret id={id},env=VARIABLE`)"
