@@ -57,6 +57,24 @@ def test_a_global_argument_that_a_run_was_to_read_is_not_thrown_away(tmp_path: P
     assert rewrite(tmp_path, b"ARG TOKEN\nFROM a\nRUN curl https://h.example.com\n").result.changes
 
 
+@pytest.mark.parametrize(
+    ("text", "residual"),
+    [
+        (b"RUN cat > /etc/x <<E\n$TOKEN\nE", "known"),
+        (b"RUN <<E cat > /etc/x\n$TOKEN\nE", "known"),
+        (b"RUN <<-E tee /etc/x > /dev/null\n\t$TOKEN\n\tE", "known"),
+        (b"RUN mkdir /y && <<E cat \\\n  > /y/x && ls\n$TOKEN\nE", "known"),
+        (b"RUN <<'E' cat > /etc/x\n$TOKEN\nE", "none"),
+        (b"RUN <<E curl -K -\nuser = $TOKEN\nE", "none"),
+    ],
+)
+def test_a_here_document_before_its_command_is_read(
+    tmp_path: Path, text: bytes, residual: str
+) -> None:
+    done = rewrite(tmp_path, b"FROM a\nARG TOKEN\n" + text + b"\n")
+    assert (done.finding().residual == "known") == (residual == "known")
+
+
 LITERAL = [
     b"COPY <<'E' /x\n$TOKEN\nE",
     b"LABEL a=\\$TOKEN b='$TOKEN'",

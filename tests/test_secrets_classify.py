@@ -161,7 +161,7 @@ def test_a_public_name_without_a_secret_is_nothing(name: str) -> None:
     "value",
     ["dummy", "changeme", "placeholder", "your_token_here", "your_secret_key_base", "<token>", "xxx", "**None**", "none",
      "password", "postgres", "root", "123456", "test-secret", "dummy-secret-key-for-build",
-     "build-time-placeholder-minimum-32-characters-long", "example"],
+     "build-time-placeholder-minimum-32-characters-long", "example", "nothing", "NPM_TOKEN", "GH_PKG_PAT"],
 )  # fmt: skip
 def test_placeholders_and_dummies(value: str) -> None:
     verdict = classify("SECRET_KEY_BASE", value.encode())

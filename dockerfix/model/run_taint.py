@@ -8,12 +8,14 @@ file, and COPY --from that takes it further. It does not know which variables ar
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dockerfix.model.taint import Leak, Setting, covers, leaks, rows, takes_out
 from dockerfix.projection import Projection, Segment
 from dockerfix.shell import read
+from dockerfix.source import Span
 from dockerfix.syntax.nodes import Copy, Run
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ __all__ = ["Fate", "fate", "run_leaks", "secret_files", "setting_of", "takes", "
 
 UNKEPT = frozenset({"tmpfs", "cache", "bind", "secret", "ssh"})
 _DEPTH = 8
+_OPERATOR = re.compile(rb"[;&|]")
 
 
 def run_leaks(
@@ -103,7 +106,7 @@ def _traced(model: Model, run: Run) -> bool:
     if run.exec_form:
         words = run.exec_words
         return bool(words) and _traces(words[0], words[1:-1])
-    if _is_script(run) and run.heredoc_bodies:
+    if run.is_script and run.heredoc_bodies:
         first = run.heredoc_bodies[0].text.split(b"\n", 1)[0]
         if first.startswith(b"#!"):
             line = first[2:].decode("utf-8", "replace").split()
@@ -121,21 +124,34 @@ def _is_option(word: str) -> bool:
     return word[:1] == "-" and word[:2] != "--" and "x" in word[1:]
 
 
-def _is_script(run: Run) -> bool:
-    return len(run.heredocs) == 1 and run.body.text.strip().startswith(b"<<")
-
-
 def with_heredocs(model: Model, run: Run) -> Script | None:
     """The command with its here-documents behind it, as the shell gets them (rule 1.33)."""
-    if run.exec_form or not run.heredocs or _is_script(run):
+    if run.exec_form or not run.heredocs or run.is_script:
         return None
-    text = run.body.text + b"\n"
-    segments = list(run.body.segments)
+    command = _opener_behind(run)
+    text, segments = command.text, list(command.segments)
+    text += b"\n"
     for one in run.heredocs:
         body = model.dockerfile.source.text(one.span)
         segments.append(Segment(len(text), one.span.start, len(body), len(body)))
         text += body
     return read(Projection(text, tuple(segments)))
+
+
+def _opener_behind(run: Run) -> Projection:
+    """The command; `<<EOF cat > f` as `cat > f <<EOF`, which the parser of shell knows."""
+    opener, body = run.heredocs[0].opener_span, run.body
+    start = opener.start - body.host(0)
+    word = run.source.text(opener)
+    before = body.text[:start].rstrip()
+    if len(run.heredocs) > 1 or not body.text.startswith(word, start):
+        return body
+    if before and before[-1:] not in b";&|({":
+        return body
+    end = start + len(word)
+    following = _OPERATOR.search(body.text, end)
+    cut = following.start() if following is not None else len(body.text)
+    return body.told_as([(Span(start, end), b" "), (Span(cut, cut), b" " + word + b" ")])
 
 
 def _given_to_shell(run: Run, script: Script) -> Iterator[Script]:

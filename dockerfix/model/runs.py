@@ -337,7 +337,7 @@ def only_writes(command: Command) -> bool:
 
 def is_script(run: Run) -> bool:
     """Whether the whole command is one heredoc, which the shell gets as its `-c` text (1.33)."""
-    return len(run.heredocs) == 1 and run.body.text.strip().startswith(b"<<")
+    return run.is_script
 
 
 def foreign_shebang(body: Projection) -> bool:

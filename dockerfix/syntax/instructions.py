@@ -273,6 +273,12 @@ class Run(Commanded):
     def mounts(self) -> tuple[Mount, ...]:
         return tuple(flag.mount for flag in self.flags if flag.mount is not None)
 
+    @property
+    def is_script(self) -> bool:
+        """Whether the whole command is one heredoc, which the shell gets as its `-c` text (1.33)."""
+        text = self.body.text.strip()
+        return len(self.heredocs) == 1 and text == self.source.text(self.heredocs[0].opener_span)
+
     @lazy
     def heredoc_bodies(self) -> tuple[Projection, ...]:
         data = self.source.data
