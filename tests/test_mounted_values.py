@@ -143,3 +143,52 @@ class TestNothing:
         found = looked_at(tmp_path, files, unsafe_fixes=True)
         assert not found.changes
         assert any(one.finding.name == "secret-persisted-in-layer" for one in found.findings)
+
+
+class TestRounds:
+    """Fixes that meet: `after` holds that no recheck fails, and that a second run changes nothing."""
+
+    def test_one_of_two_places_is_left(self, tmp_path: Path) -> None:
+        body = (
+            "RUN --mount=type=secret,id=gh install -m 600 /run/secrets/gh .env; "
+            'git config --global url."https://x:$(cat /run/secrets/gh)@github.com/".insteadOf '
+            "https://github.com/ && git pull\n"
+        )
+        found = after(tmp_path, body)
+        assert "install -m 600 /run/secrets/gh .env" in found
+        assert "credential.https://github.com.helper" in found
+        assert "id=gh,env=GH_SECRET,target=/run/secrets/gh" in found
+
+    def test_a_run_that_two_rounds_take_apart(self, tmp_path: Path) -> None:
+        body = (
+            "RUN --mount=type=secret,id=t pip config set global.index-url "
+            "https://u:$(cat /run/secrets/t)@p.io/simple; gh auth login --with-token < /run/secrets/t\n"
+            "RUN pip install a\nRUN gh release list\n"
+        )
+        found = after(tmp_path, body)
+        assert found.startswith("RUN --mount=type=secret,id=t,env=T_SECRET")
+        assert 'export PIP_INDEX_URL="https://u:${T_SECRET}@p.io/simple"' in found
+        assert "auth login" not in found
+
+    def test_rights_and_the_mount_that_goes(self, tmp_path: Path) -> None:
+        body = (
+            "USER node\nRUN --mount=type=secret,id=t composer config -g github-oauth.github.com "
+            "$(cat /run/secrets/t) && chmod 600 x\nRUN composer install\n"
+        )
+        found = after(tmp_path, body)
+        assert "RUN chmod 600 x\n" in found
+        assert "export COMPOSER_AUTH=" in found
+
+    def test_a_copy_beside_a_value(self, tmp_path: Path) -> None:
+        body = (
+            "RUN --mount=type=secret,id=t A_TOKEN=$(cat /run/secrets/t) && "
+            "echo //r/:_authToken=$A_TOKEN > .npmrc && cp /run/secrets/t /root/.netrc\nRUN go build\n"
+        )
+        found = after(tmp_path, body)
+        assert "id=t,target=/root/.netrc go build" in found
+        assert "> /root/.netrc" not in found
+
+    def test_a_program_that_may_start_a_reader_gets_it(self, tmp_path: Path) -> None:
+        body = f"RUN --mount=type=secret,id=t {SET % 't'}RUN make\nRUN pip install a\n"
+        found = after(tmp_path, body)
+        assert "RUN --mount=type=secret,id=t,env=T_SECRET make\nRUN pip install a\n" in found
