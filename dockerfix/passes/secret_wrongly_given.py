@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from dockerfix.builders.call import BuildCall, SecretFlag
     from dockerfix.context import Context
+    from dockerfix.edits import Operation
 
 VALUES = ("token", "password")
 """Kinds of secrets whose variable holds the value itself, never a path or a name."""
@@ -24,18 +25,20 @@ class SecretWronglyGiven:
 
     def run(self, context: Context) -> Iterator[Finding]:
         wanted = {one.id for one in secret_mounts(context)}
-        told = set()
+        # One flag in a variable may be given by several builds, each of which needs its value.
+        places: dict[object, list[tuple[BuildCall, SecretFlag]]] = {}
         for call in context.calls:
             for flag in call.secrets:
-                place = (call.path, flag.span)
-                if place not in told and certain(call, flag, wanted):
-                    told.add(place)
-                    yield self.finding(call, flag)
+                if certain(call, flag, wanted):
+                    places.setdefault((call.path, flag.span), []).append((call, flag))
+        for given in places.values():
+            yield self.finding(*given[0], mended(given))
 
-    def finding(self, call: BuildCall, flag: SecretFlag) -> Finding:
+    def finding(
+        self, call: BuildCall, flag: SecretFlag, result: list[Operation] | Refusal
+    ) -> Finding:
         fault = flag.fault
         assert fault is not None
-        result = call.mend_secret(flag)
         refused = isinstance(result, Refusal)
         fix = None if refused else Fix(self.name, Safety.UNSAFE, "none", tuple(result))  # type: ignore[arg-type]
         return Finding(
@@ -52,6 +55,16 @@ class SecretWronglyGiven:
             fix=fix,
             refusals=(result,) if isinstance(result, Refusal) else (),
         )
+
+
+def mended(given: list[tuple[BuildCall, SecretFlag]]) -> list[Operation] | Refusal:
+    found: list[Operation] = []
+    for call, flag in given:
+        result = call.mend_secret(flag)
+        if isinstance(result, Refusal):
+            return result
+        found += [one for one in result if not any(one.same_change(other) for other in found)]
+    return found
 
 
 def certain(call: BuildCall, flag: SecretFlag, wanted: set[str]) -> bool:
