@@ -63,7 +63,9 @@ class Context:
 
     def built_by(self, calls: tuple[BuildCall, ...]) -> Context:
         """The same Dockerfile, which these calls build too, from no folder that is known."""
-        other = replace(self, calls=(*self.calls, *calls))
+        places = {(one.path, one.span) for one in calls}
+        kept = (one for one in self.calls if (one.path, one.span) not in places)
+        other = replace(self, calls=(*kept, *calls))
         vars(other).update(build_context=self.build_context, reader=self.reader)
         return other
 

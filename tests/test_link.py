@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from whole_rewrites import rewritten
+from whole_rewrites import looked_at, rewritten
 
 from dockerfix import parse
 from dockerfix.builders import package_json, script
@@ -335,3 +335,20 @@ def test_a_call_that_a_name_can_tie_once_the_secret_is_gone(tmp_path: Path) -> N
     found = rewritten(tmp_path / "work", files)
     assert '--secret "id=T_TOKEN,env=T_TOKEN"' in found["build.sh"]
     assert all("ARG T_TOKEN" not in found[path] for path in ("a/Dockerfile", "b/Dockerfile"))
+
+
+def test_an_argument_of_one_dockerfile_does_not_keep_the_others_from_a_call(tmp_path: Path) -> None:
+    """`-f` is a variable: MODE is for the first, and the secret for both."""
+    run = "FROM node:20\nARG T_TOKEN\n{}RUN npm ci --ignore-scripts\n"
+    files = {
+        "a/Dockerfile": run.format("ARG MODE\n"),
+        "b/Dockerfile": run.format(""),
+        "build.sh": "#!/bin/sh\n"
+        'docker build -f "$1/Dockerfile" --build-arg MODE=x --build-arg "T_TOKEN=$T_TOKEN" .\n',
+    }
+    result = looked_at(tmp_path / "work", files, unsafe_fixes=True)
+    assert not result.errors
+    assert set(result.changes) == set(files)
+    assert not result.outside_callers
+    files["b/Dockerfile"] += "LABEL token=$T_TOKEN\n"
+    assert not looked_at(tmp_path / "refused", files, unsafe_fixes=True).changes

@@ -114,20 +114,25 @@ def possible(
     workspace: Workspace,
 ) -> tuple[BuildCall, ...]:
     """The calls that pass `name` and do not say what they build (`docker build $1`), as calls of every
-    Dockerfile that takes it: whichever is built, all of them take it in one way."""
+    Dockerfile that takes it: whichever is built, all of them take it in one way. Another argument
+    that one Dockerfile alone takes does not say that no other is built."""
     found = [
         call
-        for call in unlinked_with(name, calls)
-        if not (call.refusal or call.through or call.piped or call.inline)
+        for call in calls
+        if call.linked_by in ("name", "unresolved")
+        and call.passes(name)
+        and not (call.refusal or call.through or call.piped or call.inline)
         and (call.forward is None or call.forward.body is not None)
         and call.dockerfile_argument != "-"
         and not _remote(call.context or "")
         and not _says_where(call)
     ]
     takers = _Linker(dockerfiles, workspace).declaring(name) if found else ()
-    if not takers:
-        return ()
-    return tuple(replace(call, dockerfiles=takers, linked_by="name") for call in found)
+    return tuple(
+        replace(call, dockerfiles=takers, linked_by="name")
+        for call in found
+        if not set(takers) <= set(call.dockerfiles)
+    )
 
 
 def context_folders(call: BuildCall, path: str, workspace: Workspace) -> tuple[str, ...]:
