@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dockerfix.builders.call import BuildCall
+    from dockerfix.source import Span
     from dockerfix.syntax.nodes import Dockerfile
     from dockerfix.workspace import Workspace
 
@@ -39,8 +40,8 @@ def link(
 ) -> tuple[BuildCall, ...]:
     """`calls` with `dockerfiles` and `linked_by` filled in.
 
-    Calls at one place (rounds of a loop, call sites of a function), and calls that share a
-    flag which they cannot change alone, each get all Dockerfiles of the group.
+    Calls at one place (rounds of a loop, call sites of a function) each get all Dockerfiles of the
+    group.
     """
     linker = _Linker(dockerfiles, workspace)
     every = (linker.one(one) for call in calls for one in linker.by_service(call))
@@ -49,8 +50,6 @@ def link(
     for index, call in enumerate(found):
         if not call.through:
             groups[call.path, call.span].append(index)
-        for shared in getattr(call.dialect, "shared", ()):
-            groups[call.path, shared].append(index)
     for members in groups.values():
         together = sorted({path for index in members for path in found[index].dockerfiles})
         if len(members) == 1 or len(together) < 2:
@@ -133,6 +132,28 @@ def possible(
         for call in found
         if not set(takers) <= set(call.dockerfiles)
     )
+
+
+def sharing(
+    name: str, calls: Iterable[BuildCall], every: Iterable[BuildCall]
+) -> tuple[BuildCall, ...]:
+    """What else of `every` takes `name` from the very flag that one of `calls` does (a variable of
+    flags), which none of them can change alone."""
+    own = tuple(calls)
+    places = {(call.path, place) for call in own for place in _held(call, name)}
+    return tuple(
+        call
+        for call in every
+        if call not in own and any((call.path, place) in places for place in _held(call, name))
+    )
+
+
+def _held(call: BuildCall, name: str) -> Iterator[Span]:
+    """The flags outside of a command that give it `name`, as far as others may use them too."""
+    given = call.passes(name)
+    for place in getattr(call.dialect, "shared", ()) if given else ():
+        if any(place.overlaps(arg.span) for arg in given):
+            yield place
 
 
 def context_folders(call: BuildCall, path: str, workspace: Workspace) -> tuple[str, ...]:

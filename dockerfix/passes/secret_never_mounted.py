@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockerfix.finding import Place, Severity
-from dockerfix.rewrite.asked import readers, unasked
+from dockerfix.rewrite.asked import asked_elsewhere, readers, unasked
 from dockerfix.rewrite.mounts import finding, give_variable, with_frontend
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class SecretNeverMounted:
             name, runs = readers(context, flag)
             if runs:
                 yield self.read(context, call, flag, name, runs)
-            elif call.dockerfiles[0] == context.path:
+            elif call.dockerfiles[0] == context.path and not asked_elsewhere(context, call, flag):
                 yield self.unread(context, call, flag)
 
     def read(

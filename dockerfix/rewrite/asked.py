@@ -77,16 +77,30 @@ def unasked(context: Context) -> Iterator[tuple[BuildCall, SecretFlag]]:
     for call in known(context):
         if not all(_plain(context, path) for path in call.dockerfiles):
             continue
-        asked = {
-            one.id
-            for path in call.dockerfiles
-            for one in secret_mounts(context if path == context.path else context.sibling(path))
-        }
+        asked = _asked(context, call)
         for flag in call.secrets:
             if flag.fault is not None or is_control(flag.id):
                 continue
             if not any(flag.id == id or alike(flag.id, id) for id in asked):
                 yield call, flag
+
+
+def asked_elsewhere(context: Context, call: BuildCall, flag: SecretFlag) -> bool:
+    """Whether another build has this very flag (in a variable of flags), and asks for the secret."""
+    return any(
+        flag.id in _asked(context, other)
+        for other in context.all_calls
+        if other.path == call.path and any(one.span == flag.span for one in other.secrets)
+    )
+
+
+def _asked(context: Context, call: BuildCall) -> frozenset[str]:
+    """The ids that the Dockerfiles of a call mount."""
+    return frozenset(
+        one.id
+        for path in call.dockerfiles
+        for one in secret_mounts(context if path == context.path else context.sibling(path))
+    )
 
 
 def _plain(context: Context, path: str) -> bool:

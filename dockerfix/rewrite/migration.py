@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dockerfix.builders.link import possible
+from dockerfix.builders.link import possible, sharing
 from dockerfix.context import Context
 from dockerfix.edits import Fix, Operation, Safety
 from dockerfix.finding import Finding, Place, Refusal, Severity
@@ -118,6 +118,7 @@ def component(context: Context, candidate: Candidate, roots: Roots) -> Iterator[
 def _member(context: Context, candidate: Candidate, roots: tuple[Binding, ...]) -> Member:
     placeholder = candidate.origin is Origin.PLACEHOLDER
     more = possible(candidate.name, context.all_calls, context.dockerfiles, context.workspace)
+    more += sharing(candidate.name, context.calls, context.all_calls)
     if more:
         context = context.built_by(more)
     plan = build_plan(context, candidate.name, roots, placeholder=placeholder)
