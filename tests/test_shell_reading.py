@@ -177,6 +177,24 @@ def test_contexts() -> None:
     assert [c.name for c in found.commands if c.in_pipeline] == ["h", "j"]
 
 
+@pytest.mark.parametrize(
+    ("text", "piped", "names"),
+    [
+        ("a && b 2>&1 | c", [["b 2>&1", "c"]], "bc"),
+        ("a || b && c 2>/dev/null | d && e", [["c 2>/dev/null", "d"]], "cd"),
+        ("a && b | c 2>&1 | d", [["b", "c"], ["b | c 2>&1", "d"]], "bcd"),
+        ("a # x\nb &&\n# y\nc > f | d; e", [["c > f", "d"]], "cd"),
+        ("{ a && b; } 2>&1 | c", [["{ a && b; } 2>&1", "c"]], "abc"),
+    ],
+)
+def test_a_redirect_does_not_pipe_the_list_before_it(
+    text: str, piped: list[list[str]], names: str
+) -> None:
+    found = script(text)
+    assert [[text[one.start : one.end] for one in stages] for stages in found.pipelines] == piped
+    assert [c.name for c in found.commands if "pipeline" in c.context] == [*names]
+
+
 def test_strings_for_another_shell_are_scripts_of_their_own() -> None:
     found = script("sudo bash -ec 'cd a; b $X'\nsh -c \"c \\$Y $Z\"\neval 'd'\nssh h 'e f'")
     assert [nested.kind for nested in found.nested] == ["bash", "sh", "eval", "ssh"]

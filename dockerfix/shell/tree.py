@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node, Parser
 
+REDIRECTED = "redirected_statement"
+SIMPLE = frozenset({"command", "pipeline", "test_command"})
 _MASK = bytes(0x20 if byte == 0 else (0x5F if byte < 9 else byte) for byte in range(256))
 
 
@@ -90,10 +92,10 @@ class Reader(CommandReader):
         return None
 
     def _list(self, node: Node) -> Statement:
-        nodes: list[Node] = [node]
-        while nodes[0].type == "list":
-            nodes[:1] = nodes[0].children
-        chain = Chain(span_of(node))
+        return self._chain(span_of(node), _members(node))
+
+    def _chain(self, span: Span, nodes: Sequence[Node]) -> Chain:
+        chain = Chain(span)
         operator = ""
         for child in nodes:
             if child.type in ("&&", "||"):
@@ -111,6 +113,12 @@ class Reader(CommandReader):
         return chain
 
     def _pipeline(self, node: Node) -> Statement:
+        first = node.named_children[0]
+        swallowed = first.child_by_field_name("body") if first.type == REDIRECTED else None
+        if swallowed is not None and swallowed.type == "list":
+            *before, operator, last = _members(swallowed)
+            if last.type in SIMPLE and operator.type in ("&&", "||"):
+                return self._piped_at_the_end(node, before, operator.type, last)
         body = self._inside("pipeline", node)
         stages = (child for child in node.children if child.is_named and child.type != "comment")
         self.pipelines.append(tuple(span_of(child) for child in stages))
@@ -118,6 +126,32 @@ class Reader(CommandReader):
             for simple in _first_simples(statement):
                 simple.in_pipeline = True
         return Pipeline(span_of(node), stages=body)
+
+    def _piped_at_the_end(
+        self, node: Node, before: Sequence[Node], operator: str, last: Node
+    ) -> Statement:
+        """`a && b 2>&1 | c`: the grammar pipes the whole list that a redirect ends, where only
+        its last command is piped."""
+        first, *others = (one for one in node.named_children if one.type != "comment")
+        chain = self._chain(span_of(node), before)
+        piped = Span(last.start_byte, first.end_byte)
+        extra = [one for one in first.named_children if one.start_byte >= last.end_byte]
+        outer, self._context = self._context, (*self._context, "pipeline")
+        statement, self._statement = self._statement, piped
+        try:
+            stages = [self._with_redirects(last, extra, last)]
+            stages += self._block(node, others)
+        finally:
+            self._context, self._statement = outer, statement
+        self.pipelines.append((piped, *map(span_of, others)))
+        for stage in stages:
+            for simple in _first_simples(stage):
+                simple.in_pipeline = True
+        pipeline = Pipeline(Span(last.start_byte, node.end_byte), stages=stages)
+        for simple in _first_simples(pipeline):
+            simple.operator_before = simple.operator_before or operator
+        chain.rest.append((operator, pipeline))
+        return chain
 
     def _subshell(self, node: Node) -> Statement:
         return Block(span_of(node), body=self._inside("subshell", node), child=True)
@@ -283,6 +317,14 @@ def _first_simples(statement: Statement) -> Iterator[Simple]:
         yield from _first_simples(statement.first)
     elif isinstance(statement, Block) and len(statement.body) == 1:
         yield from _first_simples(statement.body[0])
+
+
+def _members(node: Node) -> list[Node]:
+    """The commands of a list and what stands between them, in order."""
+    nodes: list[Node] = [node]
+    while nodes[0].type == "list":
+        nodes[:1] = nodes[0].children
+    return [one for one in nodes if one.type != "comment"]
 
 
 def _assigns(node: Node) -> bool:
