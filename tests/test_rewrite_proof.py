@@ -30,7 +30,7 @@ SHAPES = {
         "RUN pip install a\nRUN rm ~/pip.conf\n"
     ),
     "script": (
-        "RUN <<EOF\ncat > ~/.netrc <<IN\nmachine r.io password $T_TOKEN\nIN\ngo version\nEOF\n"
+        "RUN <<EOF\ncat > ~/.netrc <<IN\nmachine r.io password $T_TOKEN\nIN\ngo mod download\nEOF\n"
     ),
     "netrc": (
         'RUN mkdir -p /etc/a && \\\n  echo "machine r.io password $T_TOKEN" > ~/.netrc\nCOPY f .\n'
