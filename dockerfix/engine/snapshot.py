@@ -153,6 +153,7 @@ class Snapshot:
     def interesting(self, path: str) -> bool:
         """Whether passes could have anything to say of a Dockerfile. Tells what is broken in it."""
         from dockerfix.model.quick import quick
+        from dockerfix.rewrite.asked import unnamed
 
         try:
             data = self.workspace.read(path)
@@ -163,6 +164,7 @@ class Snapshot:
             return False
         put = path in self.inlines and self.inlines[path].put
         wanted = bool(put) or quick(data) or self._may_take_secrets(path, data)
+        wanted = wanted or any(unnamed(call, data) for call in self.building(path))
         if not problems(path, data) and not wanted and plain(data):
             return False
         return self.dockerfile(path) is not None and wanted

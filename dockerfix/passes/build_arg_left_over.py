@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dockerfix.builders.link import sharing
 from dockerfix.edits import Fix, Safety
 from dockerfix.finding import Finding, Place, Refusal, Severity
 from dockerfix.model.predefined import is_control, is_platform, is_proxy
+from dockerfix.rewrite.asked import unnamed
 from dockerfix.rewrite.callers import source_for
+from dockerfix.rewrite.frontend import official
 from dockerfix.rewrite.mounts import alike, secret_mounts
 
 if TYPE_CHECKING:
@@ -23,12 +26,17 @@ class BuildArgLeftOver:
     name = "build-arg-left-over"
 
     def run(self, context: Context) -> Iterator[Finding]:
-        mounts = tuple(secret_mounts(context))
+        mounts, seen = tuple(secret_mounts(context)), set[object]()
         for call in (*context.calls, *context.documents):
             for name in dict.fromkeys(arg.name for arg in call.args):
                 given = wanted(mounts, name)
                 if given is not None and not taken(context, call, name):
                     yield self.finding(context, call, name, given)
+                elif given is None and for_nobody(context, call, name):
+                    place = call.path, call.passes(name)[-1].span
+                    if place not in seen:
+                        yield self.dead(context, call, name)
+                    seen.add(place)
 
     def finding(self, context: Context, call: BuildCall, name: str, given: Given) -> Finding:
         passed = call.passes(name)
@@ -60,6 +68,44 @@ class BuildArgLeftOver:
             refusals=(refusal,) if refusal is not None else (),
             fix=fix,
         )
+
+    def dead(self, context: Context, call: BuildCall, name: str) -> Finding:
+        """A secret that no Dockerfile of the build takes, in whatever way."""
+        passed = call.passes(name)
+        result = dropped(call, passed)
+        certain = not any(one.foreign_onbuild for one in context.model.stages)
+        safety = Safety.SAFE if certain else Safety.UNSAFE
+        fix = None if isinstance(result, Refusal) else Fix(self.name, safety, "none", tuple(result))
+        does = ", which this fix does" if fix is not None else ""
+        return Finding(
+            path=passed[-1].path or call.path,
+            span=passed[-1].span,
+            name=self.name,
+            variable=name,
+            severity=Severity.INFO,
+            safety=safety if fix is not None else Safety.MANUAL,
+            message=f"the build argument {name} is passed, and {context.path} takes no such argument",
+            reason="no RUN has it, unless the base image has an ONBUILD ARG for it; the value is in "
+            "the provenance and in the process list",
+            help=f"remove it{does}; a RUN that is meant to have it wants a secret mount",
+            residual="none",
+            refusals=(result,) if isinstance(result, Refusal) else (),
+            fix=fix,
+        )
+
+
+def for_nobody(context: Context, call: BuildCall, name: str) -> bool:
+    """Whether `name` is a secret that the Dockerfiles of the call do not even name."""
+    if call.documentation or call.through or call.forward or call.part or call.companions:
+        return False
+    if call.refusal or call.dockerfiles[0] != context.path or taken(context, call, name):
+        return False
+    trees = [context.dockerfiles[path] for path in call.dockerfiles if path in context.dockerfiles]
+    return (
+        all(official(one) and not one.errors for one in trees)
+        and all(name in unnamed(call, one.source.data) for one in trees)
+        and not any(taken(context, one, name) for one in sharing(name, (call,), context.all_calls))
+    )
 
 
 def wanted(mounts: Sequence[Given], name: str) -> Given | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dockerfix.model.predefined import is_control
+from dockerfix.model.secrets import classify
 from dockerfix.rewrite.frontend import official
 from dockerfix.rewrite.mounts import alike, has_variable, secret_mounts, shows
 from dockerfix.shell.words import is_name
@@ -115,6 +116,14 @@ def _plain(context: Context, path: str) -> bool:
         for run in here.runs
         for mount in run.mounts
     )
+
+
+def unnamed(call: BuildCall, data: bytes) -> frozenset[str]:
+    """The secrets among the arguments of a call that the Dockerfile `data` does not even name."""
+    names = {
+        one.name for one in call.args if one.name.encode("utf-8", "surrogateescape") not in data
+    }
+    return frozenset(name for name in names if classify(name).secret)
 
 
 def readers(context: Context, flag: SecretFlag) -> tuple[str, tuple[Run, ...]]:
