@@ -6,67 +6,17 @@ given, for values from the command line, the environment and the file's own defa
 
 from __future__ import annotations
 
-import itertools
-import os
 import shutil
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from makefiles import RECORD, calls_in, changed, recorded, turned
 
-from dockerfix.builders import make
-from dockerfix.edits import Fix, Safety, apply
 from dockerfix.finding import Refusal
-from dockerfix.source import Source
-from dockerfix.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from dockerfix.builders.call import BuildCall
-
-RECORD = r"""#!/bin/sh
-printf '%s\0' "$#" "$@" "${X-}" "${Y-}" >> "$RECORD"
-"""
-
-
-def calls_in(root: Path, files: dict[str, str], path: str = "Makefile") -> tuple[BuildCall, ...]:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text, newline="")
-    workspace = Workspace(str(root))
-    return tuple(make.find_calls(path, workspace.read(path), workspace))
-
-
-def turned(
-    root: Path,
-    files: dict[str, str],
-    name: str = "X",
-    *,
-    drop: bool = False,
-    path: str = "Makefile",
-) -> str | Refusal:
-    operations = []
-    for call in calls_in(root, files, path):
-        if call.refusal is not None:
-            return call.refusal
-        for arg in call.passes(name):
-            result = call.drop(arg) if drop else call.take_secret(arg, name)
-            if isinstance(result, Refusal):
-                return result
-            operations += result
-    assert operations, "no call passes it"
-    source = Source(path, files[path].encode())
-    fix = Fix("test", Safety.SAFE, "none", tuple(operations))
-    return apply({path: source}, [fix])[path].decode()
-
-
-def changed(before: str, after: str) -> list[str]:
-    old = before.split("\n")
-    return [line for line in after.split("\n") if line not in old]
-
-
-# -- what it looks like ---------------------------------------------------------
 
 ROWS = {
     "an argument of $(if), in a variable": (
@@ -361,84 +311,6 @@ def test_printing_or_testing_a_flag_variable_is_no_other_use(tmp_path: Path) -> 
     assert changed(text, after) == ["A = --secret id=X,env=X"]
 
 
-INCLUDED = {
-    "Makefile": "include common.mk\nT = $(X)\nb:\n\tdocker build $(ARGS) .\n",
-    "common.mk": "ARGS = --pull --build-arg X=$(T)\n",
-}
-
-
-def everything(root: Path, files: dict[str, str]) -> dict[str, str] | Refusal:
-    """All files after X became a secret."""
-    operations = []
-    for call in calls_in(root, files):
-        for arg in call.passes("X"):
-            result = call.take_secret(arg, "X")
-            if isinstance(result, Refusal):
-                return result
-            operations += result
-    sources = {path: Source(path, text.encode()) for path, text in files.items()}
-    after = apply(sources, [Fix("test", Safety.SAFE, "none", tuple(operations))])
-    return {**files, **{path: data.decode() for path, data in after.items()}}
-
-
-def test_flags_of_an_included_file_change_there(tmp_path: Path) -> None:
-    (call,) = calls_in(tmp_path, INCLUDED)
-    (arg,) = call.args
-    assert arg.path == "common.mk"
-    assert INCLUDED["common.mk"][arg.span.start : arg.span.end] == "--build-arg X=$(T)"
-    assert everything(tmp_path, INCLUDED) == {
-        "Makefile": INCLUDED["Makefile"].replace("docker", "X=$(T) docker"),
-        "common.mk": "ARGS = --pull --secret id=X,env=X\n",
-    }
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="no GNU make on PATH")
-def test_docker_gets_the_same_value_from_an_included_file(tmp_path: Path) -> None:
-    after = everything(tmp_path, INCLUDED)
-    assert isinstance(after, dict)
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "docker").write_text(RECORD)
-    (tmp_path / "bin" / "docker").chmod(0o755)
-    found = []
-    for files in (INCLUDED, after):
-        (tmp_path / "common.mk").write_text(files["common.mk"])
-        found.append(recorded(tmp_path, files["Makefile"], ["X=plain"], {}))
-    assert found[0] == found[1] == [(5, "plain")]
-
-
-@pytest.mark.parametrize(
-    "more",
-    [
-        {"sub/Makefile": "include ../common.mk\nb:\n\tdocker build $(ARGS) .\n"},
-        {"common.mk": INCLUDED["common.mk"] + "b:\n\tpodman-like $(ARGS) .\n"},
-    ],
-)
-def test_flags_of_an_included_file_that_others_use_stay(
-    tmp_path: Path, more: dict[str, str]
-) -> None:
-    result = everything(tmp_path, {**INCLUDED, **more})
-    assert isinstance(result, Refusal)
-    assert "used where no build is seen" in result.reason
-
-
-def test_a_refusal_is_placed_in_the_included_file(tmp_path: Path) -> None:
-    files = {**INCLUDED, "common.mk": "ARGS := --build-arg X=$(T)\nT = late\n"}
-    result = everything(tmp_path, files)
-    assert isinstance(result, Refusal)
-    assert result.path == "common.mk"
-    assert files["common.mk"][result.span.start : result.span.end] == "--build-arg X=$(T)"
-
-
-def test_an_assignment_in_an_included_file_counts(tmp_path: Path) -> None:
-    files = {
-        "Makefile": "include mk/common.mk\nb:\n\tdocker build --build-arg X=$(X) .\n",
-        "mk/common.mk": "X ?= abc\n",
-    }
-    after = turned(tmp_path, files)
-    assert isinstance(after, str)
-    assert changed(files["Makefile"], after) == ["\tX=$(X) docker build --secret id=X,env=X ."]
-
-
 def test_where_a_recipe_runs(tmp_path: Path) -> None:
     text = (
         "DIR = docker\n"
@@ -452,16 +324,6 @@ def test_where_a_recipe_runs(tmp_path: Path) -> None:
     assert (c.dockerfile_argument, c.target, c.context) == ("c.Dockerfile", "prod", "..")
 
 
-def test_an_included_makefile_runs_where_its_parent_stands(tmp_path: Path) -> None:
-    files = {
-        "Makefile": "X ?= 1\ninclude mk/docker.mk\n",
-        "mk/docker.mk": "b:\n\tdocker build --build-arg X=$(X) .\n",
-    }
-    (call,) = calls_in(tmp_path, files, "mk/docker.mk")
-    assert call.cwd == ""
-    assert not call.args[0].exported
-
-
 def test_no_recipe_no_call(tmp_path: Path) -> None:
     text = "# docker build --build-arg X=1 .\nb:\n\t@echo docker build --build-arg X=1 .\n\t# docker build --build-arg X=1 .\n"
     assert calls_in(tmp_path, {"Makefile": text}) == ()
@@ -471,41 +333,6 @@ def test_no_recipe_no_call(tmp_path: Path) -> None:
 
 PLAIN = ("plain", "", "a=b,c/d+e==")
 VALUES = (*PLAIN, "a b", "it's", '"q"', "a\\b", "p$HOMEq", "p$$q", "x*")
-
-
-def recorded(
-    root: Path, text: str, arguments: list[str], environment: dict[str, str]
-) -> list[tuple[int, str | None]] | None:
-    """For each docker that ran: how many arguments, and the value of X; None if make failed."""
-    log = root / "record"
-    log.write_text("")
-    (root / "Makefile").write_text(text, newline="")
-    given = {"PATH": f"{root / 'bin'}:{os.environ['PATH']}", "RECORD": str(log), **environment}
-    done = subprocess.run(
-        ["make", "-s", "b", *arguments], cwd=root, env=given, capture_output=True, text=True
-    )
-    words = log.read_text().split("\0")[:-1]
-    found = []
-    while words:
-        size = int(words[0])
-        argv, x, y = words[1 : size + 1], words[size + 1], words[size + 2]
-        words = words[size + 3 :]
-        found.append((size, value_given(argv, {"X": x, "Y": y})))
-    return found if found and not done.returncode else None
-
-
-def value_given(argv: list[str], environment: dict[str, str]) -> str | None:
-    """The value of X, however docker got it; unset and empty are one for a secret."""
-    for flag, value in itertools.pairwise(argv):
-        if flag == "--build-arg" and value.startswith("X="):
-            return value[2:]
-        if flag == "--build-arg" and value == "X":
-            return environment["X"]
-        if flag == "--secret" and value == "id=X":
-            return environment["X"]
-        if flag == "--secret" and value.startswith("id=X,env="):
-            return environment[value.removeprefix("id=X,env=")]
-    return None
 
 
 RUN = [row for row in ROWS if "sudo" not in row and row != "steers the client"]
