@@ -95,10 +95,13 @@ class BuildArgLeftOver:
 
 
 def for_nobody(context: Context, call: BuildCall, name: str) -> bool:
-    """Whether `name` is a secret that the Dockerfiles of the call do not even name."""
+    """Whether `name` is a secret that the Dockerfiles of the call, all of whose text is known, do not
+    even name."""
     if call.documentation or call.through or call.forward or call.part or call.companions:
         return False
     if call.refusal or call.dockerfiles[0] != context.path or taken(context, call, name):
+        return False
+    if not context.model.stages or (call.inline is not None and call.inline.put):
         return False
     trees = [context.dockerfiles[path] for path in call.dockerfiles if path in context.dockerfiles]
     return (
