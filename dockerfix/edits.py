@@ -206,9 +206,10 @@ def splice(data: bytes, edits: Iterable[Edit]) -> bytes:
 
 
 def settled(data: bytes, edits: Iterable[Edit]) -> list[Edit]:
-    """`edits`, sorted, with the blank lines added that go with each run of removals."""
+    """`edits`, sorted, with the comments and the blank lines added that go with their removals."""
     edits = sorted(edits, key=lambda edit: edit.span)
     closed = list(edits)
+    paragraphs: list[tuple[int, int, Span]] = []
     at = 0
     while at < len(edits):
         end = at + 1
@@ -224,14 +225,20 @@ def settled(data: bytes, edits: Iterable[Edit]) -> list[Edit]:
             if comment is not None and (at == 0 or edits[at - 1].span.end <= comment.start):
                 closed.append(Edit(comment, b""))
                 gone = Span(comment.start, gone.end)
-            blank = _spare_blank(data, gone)
-            meets = (
-                (at == 0 or edits[at - 1].span.end < gone.start)
-                and (end == len(edits) or edits[end].span.start > gone.end)
-            )  # fmt: skip
-            if blank is not None and meets:
-                closed.append(Edit(blank, b""))
+            if paragraphs and paragraphs[-1][2].end == gone.start:
+                first, _, above = paragraphs.pop()
+                paragraphs.append((first, end, Span(above.start, gone.end)))
+            else:
+                paragraphs.append((at, end, gone))
         at = end
+    for first, end, gone in paragraphs:
+        blank = _spare_blank(data, gone)
+        meets = (
+            (first == 0 or edits[first - 1].span.end < gone.start)
+            and (end == len(edits) or edits[end].span.start > gone.end)
+        )  # fmt: skip
+        if blank is not None and meets:
+            closed.append(Edit(blank, b""))
     return sorted(closed, key=lambda edit: edit.span)
 
 

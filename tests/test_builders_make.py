@@ -311,6 +311,16 @@ def test_printing_or_testing_a_flag_variable_is_no_other_use(tmp_path: Path) -> 
     assert changed(text, after) == ["A = --secret id=X,env=X"]
 
 
+def test_a_flag_that_is_cut_apart_stays_and_hinders_no_other(tmp_path: Path) -> None:
+    text = "W = arg X=$(X)\nb:\n\tdocker build --build-$(W) --build-arg Y=$(Y) .\n"
+    (call,) = calls_in(tmp_path, {"Makefile": text})
+    x, y = call.passes("X")[0], call.passes("Y")[0]
+    refusal = call.take_secret(x, "X")
+    assert isinstance(refusal, Refusal)
+    assert "is put together" in refusal.reason
+    assert not isinstance(call.take_secret(y, "Y"), Refusal)
+
+
 def test_where_a_recipe_runs(tmp_path: Path) -> None:
     text = (
         "DIR = docker\n"

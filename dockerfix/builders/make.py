@@ -368,11 +368,10 @@ class MakeDialect:
             spans = [flag.span] if value is None else [flag.span, value.span]
             if not all(self.text.whole(span) for span in spans):
                 return Refusal(
-                    f"the flag that passes {arg.name} comes from a make variable that is not "
-                    "defined in this file alone",
+                    f"the flag that passes {arg.name} is put together from several places",
                     path,
                     arg.span,
-                    "Write the flag into the recipe, or change both files by hand.",
+                    "Write the flag into the recipe, or into a variable, in one piece.",
                 )
         held = _definition(self.family, arg.span)
         if held is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockerfix.builders.link import sharing
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dockerfix.edits import Operation
     from dockerfix.rewrite.mounts import Given
 
+DOES = ", which this fix does"
+
 
 class BuildArgLeftOver:
     name = "build-arg-left-over"
@@ -35,26 +38,19 @@ class BuildArgLeftOver:
                 elif given is None and for_nobody(context, call, name):
                     place = call.path, call.passes(name)[-1].span
                     if place not in seen:
-                        yield self.dead(context, call, name)
+                        dead = dropped(call, call.passes(name))
+                        yield self.left(context, call, name, dead)
                     seen.add(place)
 
     def finding(self, context: Context, call: BuildCall, name: str, given: Given) -> Finding:
         passed = call.passes(name)
         both = any(one.id == given.id for one in call.secrets)
         result = dropped(call, passed) if both else turned(context, call, name, given.id)
-        refusal = result if isinstance(result, Refusal) else None
-        # The image of a FROM may have an ONBUILD ARG of that name (T11).
-        certain = both and not any(one.foreign_onbuild for one in context.model.stages)
-        safety = Safety.SAFE if certain else Safety.UNSAFE
-        fix = None if isinstance(result, Refusal) else Fix(self.name, safety, "none", tuple(result))
-        does = ", which this fix does" if fix is not None else ""
-        return Finding(
-            path=passed[-1].path or call.path,
-            span=passed[-1].span,
-            name=self.name,
-            variable=name,
+        does = "" if isinstance(result, Refusal) else DOES
+        found = self.left(context, call, name, result, certain=both)
+        return replace(
+            found,
             severity=Severity.INFO if call.documentation else Severity.WARNING,
-            safety=safety if fix is not None else Safety.MANUAL,
             message=f"the build argument {name} is still passed, and {context.path} has no ARG for it"
             + ("" if both else f": it mounts the secret {given.id}"),
             reason="the value is in the provenance and in the process list, and no RUN reads it"
@@ -63,34 +59,41 @@ class BuildArgLeftOver:
             help=f"remove it: the secret {given.id} is given already{does}"
             if both
             else f"give it as the secret {given.id}{does}",
-            residual="none",
             related=(Place(context.path, given.span, f"the secret {given.id} is mounted here"),),
-            refusals=(refusal,) if refusal is not None else (),
-            fix=fix,
         )
 
-    def dead(self, context: Context, call: BuildCall, name: str) -> Finding:
-        """A secret that no Dockerfile of the build takes, in whatever way."""
-        passed = call.passes(name)
-        result = dropped(call, passed)
-        certain = not any(one.foreign_onbuild for one in context.model.stages)
+    def left(
+        self,
+        context: Context,
+        call: BuildCall,
+        name: str,
+        result: Sequence[Operation] | Refusal,
+        *,
+        certain: bool = True,
+    ) -> Finding:
+        """A secret that no Dockerfile of the build takes, in whatever way; `result` takes it away."""
+        # The image of a FROM may have an ONBUILD ARG of that name (T11).
+        certain = certain and not any(one.foreign_onbuild for one in context.model.stages)
         safety = Safety.SAFE if certain else Safety.UNSAFE
-        fix = None if isinstance(result, Refusal) else Fix(self.name, safety, "none", tuple(result))
-        does = ", which this fix does" if fix is not None else ""
+        arg = call.passes(name)[-1]
+        refused = isinstance(result, Refusal)
         return Finding(
-            path=passed[-1].path or call.path,
-            span=passed[-1].span,
+            path=arg.path or call.path,
+            span=arg.span,
             name=self.name,
             variable=name,
             severity=Severity.INFO,
-            safety=safety if fix is not None else Safety.MANUAL,
+            safety=Safety.MANUAL if refused else safety,
             message=f"the build argument {name} is passed, and {context.path} takes no such argument",
             reason="no RUN has it, unless the base image has an ONBUILD ARG for it; the value is in "
             "the provenance and in the process list",
-            help=f"remove it{does}; a RUN that is meant to have it wants a secret mount",
+            help=f"remove it{'' if refused else DOES}; a RUN that is meant to have it wants a secret "
+            "mount",
             residual="none",
             refusals=(result,) if isinstance(result, Refusal) else (),
-            fix=fix,
+            fix=None
+            if isinstance(result, Refusal)
+            else Fix(self.name, safety, "none", tuple(result)),
         )
 
 
