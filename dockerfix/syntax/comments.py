@@ -2,12 +2,14 @@
 
 A comment often heads a whole paragraph, or tells what the command below does. It is taken for
 one about the instruction alone only if its words say so, and never if it looks like a heading, a
-commented-out instruction, or a note of many lines.
+commented-out instruction, or a note of many lines. The words stand in `comments.toml`.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dockerfix.source import Span
@@ -20,22 +22,23 @@ if TYPE_CHECKING:
 SHARED = (b"ARG", b"ENV", b"RUN", b"ONBUILD")
 """Instructions that a comment about a variable may speak of as well as the one that goes."""
 LONGEST = 3
-_DECLARED = re.compile(
-    rb"token|secret|passw|credential|\bkeys?\b|\blogin|\bauth|\barg|\bbuild[- ]?(?:time|arg|var)|variable",
-    re.I,
-)
-_CLEARED = re.compile(rb"\b(?:remove|delete|clean|clear|unset|wipe)", re.I)
-_DOES = re.compile(
-    rb"^#+\s*(?:\W*\d+\W+)?(?:install|clone|fetch|download|compile|copy|run|generate|deploy|restore|"
-    rb"build\s+(?!arg|time|var|secret|param))",
-    re.I | re.M,
-)
-_HEADING = re.compile(rb"([-=#*~_+])\1\1|\bstage\b", re.I)
 _CODE = re.compile(
     rb"^#+\s*(?:(?:ARG|ENV|RUN|COPY|ADD|FROM|USER|WORKDIR|CMD)\s|(?:docker|podman)\b|\w+\s*=)|"
     rb"\bdocker\s+\w*\s*build",
     re.M,
 )
+
+
+@cache
+def _said() -> dict[str, re.Pattern[bytes]]:
+    """The patterns of `comments.toml`."""
+    import tomllib
+
+    rows = tomllib.loads(Path(__file__).with_name("comments.toml").read_text("utf-8"))
+    shapes = {name: "|".join(words) for name, words in rows.items()}
+    shapes["does"] = r"^#+\s*(?:\W*\d+\W+)?(?:" + shapes["does"] + ")"
+    shapes["clears"] = r"\b(?:" + shapes["clears"] + ")"
+    return {name: re.compile(text.encode(), re.I | re.M) for name, text in shapes.items()}
 
 
 def leading_comment(instruction: Instruction, source: Source, start: int) -> Span | None:
@@ -49,7 +52,7 @@ def leading_comment(instruction: Instruction, source: Source, start: int) -> Spa
     if not lines or lines > LONGEST or at == len(source.bom):
         return None  # What stands at the top speaks of the file.
     text = b"\n".join(line.strip() for line in data[at:start].splitlines())
-    if _HEADING.search(text) or _CODE.search(text):
+    if _said()["heads"].search(text) or _CODE.search(text):
         return None
     return Span(at, start) if _speaks(instruction, text) else None
 
@@ -59,7 +62,9 @@ def _speaks(instruction: Instruction, text: bytes) -> bool:
         named = any(
             pair.name.encode("utf-8", "surrogateescape") in text for pair in instruction.pairs
         )
-        return named or (_DECLARED.search(text) is not None and not _DOES.search(text))
+        return named or (
+            _said()["declares"].search(text) is not None and not _said()["does"].search(text)
+        )
     if isinstance(instruction, Copy | Add):
         return any(word.raw.rpartition(b"/")[2] in text for word in instruction.sources)
-    return isinstance(instruction, Run) and _CLEARED.search(text) is not None
+    return isinstance(instruction, Run) and _said()["clears"].search(text) is not None
